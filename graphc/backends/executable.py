@@ -1,0 +1,36 @@
+"""What a backend makes of a graph, and what the runtime asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from graphc.state import State
+from graphc.types import Array
+
+__all__ = ["Bound", "Executable"]
+
+
+class Bound(Protocol):
+    """An executable with sizes, a State and a workspace, for one call at a time.
+
+    `run` takes checked inputs, gives outputs that belong to the caller, and updates the State.
+    """
+
+    @property
+    def run(self) -> Callable[..., Sequence[Array]]: ...
+
+    def is_current(self, state: State) -> bool:
+        """Whether the State still keeps its values where this binding reads and writes them."""
+        ...
+
+
+class Executable(Protocol):
+    """Immutable result of lowering; `bind` may be called from several threads."""
+
+    @property
+    def source(self) -> str:
+        """The generated code, empty when there is none."""
+        ...
+
+    def bind(self, sizes: Mapping[str, int], state: State) -> Bound: ...

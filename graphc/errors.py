@@ -1,0 +1,66 @@
+"""The exceptions that users meet, and how a message is laid out.
+
+Every message is one sentence of facts, then where the user wrote it, then what to do:
+`matmul: inner sizes differ, 784 != 512, in f32[batch,784] @ f32[512,10]; built at model.py:12`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CompileError",
+    "DTypeError",
+    "GradientError",
+    "GraphcError",
+    "InputError",
+    "ShapeError",
+    "StateError",
+    "SymbolicValueError",
+    "VerifyError",
+    "compose",
+]
+
+
+class GraphcError(Exception):
+    """Base of everything that graphc raises on purpose."""
+
+
+class ShapeError(GraphcError, ValueError):
+    """Sizes that do not fit together, or a size question that has no single answer for symbolic sizes."""
+
+
+class DTypeError(GraphcError, TypeError):
+    """An element type that an operation cannot take."""
+
+
+class SymbolicValueError(GraphcError, TypeError):
+    """A symbolic tensor was used where Python needs a number: nothing has run yet."""
+
+
+class GradientError(GraphcError, ValueError):
+    """A derivative that does not exist or was asked for in a way that has no meaning."""
+
+
+class CompileError(GraphcError, ValueError):
+    """What was given to `compile` does not make a program."""
+
+
+class InputError(GraphcError, ValueError):
+    """A value given to a compiled program does not fit what the program was declared with."""
+
+
+class StateError(GraphcError, ValueError):
+    """Parameter or optimiser values that do not fit, are missing, or are being updated by somebody else."""
+
+
+class VerifyError(GraphcError, AssertionError):
+    """A graph, schedule or memory plan broke one of its own rules: a bug in graphc, not in the user's program."""
+
+
+def compose(subject: str, problem: str, *, where: str = "", remedy: str = "") -> str:
+    """Lay out a message: `subject: problem; built at where. Remedy`."""
+    message = f"{subject}: {problem}"
+    if where:
+        message += f"; built at {where}"
+    if remedy:
+        message += f". {remedy[0].upper()}{remedy[1:]}"
+    return message

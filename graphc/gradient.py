@@ -1,0 +1,88 @@
+"""Reverse mode: from a scalar to its gradients, as graph.
+
+The rules are the ops' own `vjp`, written on tensor handles, so a gradient can be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import overload
+
+from graphc.errors import GradientError
+from graphc.ir import FUNCTIONS, Node, Tensor, complaint, topological_order
+from graphc.ir.origin import inherited
+from graphc.types import TensorType
+
+__all__ = ["grad"]
+
+
+@overload
+def grad(loss: Tensor, wrt: Tensor) -> Tensor: ...
+@overload
+def grad(loss: Tensor, wrt: Sequence[Tensor]) -> list[Tensor]: ...
+def grad(loss: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
+    """The gradient of `loss` with respect to each tensor of `wrt`: a tensor of the same type, zeros where no path leads.
+
+    `loss` is floating and has one element; `wrt` are floating tensors of its graph: placeholders, parameters or results.
+    Only nodes between `wrt` and `loss` are differentiated. Gradients are tensors like any other: call `grad` again for
+    higher orders. Raises GradientError.
+    """
+    single = isinstance(wrt, Tensor)
+    targets = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    _check(loss, targets)
+    order = topological_order([loss.node])
+    between = _between(order, {target.node for target in targets})
+    cotangents: dict[Node, Tensor] = {}
+    if loss.node in between:
+        with inherited(loss.node.origin, gradient=True):
+            cotangents[loss.node] = _filled(1.0, loss.type)
+    for node in reversed(order):
+        if node in between and node in cotangents and node.inputs:
+            with inherited(node.origin, gradient=True):
+                _pull(node, cotangents, between)
+    results = [cotangents.get(target.node) for target in targets]
+    gradients = [
+        _filled(0.0, target.type) if result is None else result for target, result in zip(targets, results, strict=True)
+    ]
+    return gradients[0] if single else gradients
+
+
+def _pull(node: Node, cotangents: dict[Node, Tensor], between: set[Node]) -> None:
+    """Add what the cotangent of `node` contributes to the cotangents of its operands."""
+    contributions = node.op.vjp(Tensor(node), cotangents[node])
+    for operand, contribution in zip(node.inputs, contributions, strict=True):
+        if contribution is None or operand not in between:
+            continue
+        assert contribution.type == operand.type, f"vjp of {node.op.name} gives {contribution.type} for {operand.type}"
+        known = cotangents.get(operand)
+        cotangents[operand] = contribution if known is None else known + contribution
+
+
+def _between(order: Sequence[Node], targets: set[Node]) -> set[Node]:
+    """The floating nodes of `order` that depend on a target."""
+    found: set[Node] = set()
+    for node in order:
+        if node.type.dtype.is_floating_point and (node in targets or any(x in found for x in node.inputs)):
+            found.add(node)
+    return found
+
+
+def _filled(value: float, type_: TensorType) -> Tensor:
+    result: Tensor = FUNCTIONS["constant"](value, type_.dtype).broadcast_to(type_.shape)
+    return result
+
+
+def _check(loss: Tensor, targets: Sequence[Tensor]) -> None:
+    for each in (loss, *targets):
+        if not isinstance(each, Tensor):
+            raise complaint(GradientError, "grad", f"takes symbolic tensors, not {type(each).__name__}")
+        if not each.dtype.is_floating_point:
+            raise complaint(GradientError, "grad", "only floating tensors have gradients", each)
+    if loss.type.numel != 1 if loss.type.is_static else True:
+        raise complaint(
+            GradientError,
+            "grad",
+            f"the loss has shape {list(loss.shape)}, not one element",
+            loss,
+            remedy="reduce it first, for example with .mean() or .sum()",
+        )

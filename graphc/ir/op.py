@@ -1,0 +1,141 @@
+"""What a node does: an op is a frozen dataclass whose fields are its attributes and whose methods are its meanings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from graphc import dims
+from graphc.dims import Dim, Size
+from graphc.errors import GradientError
+from graphc.ir.cell import Cell
+from graphc.types import Array, TensorType
+
+__all__ = ["OPS", "Arg", "Op", "Sample", "TorchCall"]
+
+OPS: dict[str, type[Op]] = {}
+"""Every op by name, filled as the classes are defined."""
+
+
+@dataclass(frozen=True)
+class TorchCall:
+    """How the torch plan computes an op with one torch call.
+
+    The call is `function(*operands, *arguments, **keywords)`, where `arguments` and `keywords` name attributes of the op.
+    Forms: `out` writes into `out=`; `into` takes the destination first, as `copy_` does; `view` returns a view of its
+    only operand; `new` returns a tensor of its own. `alias` lists the operands whose memory `out` may be; torch is
+    silently wrong when an output aliases an operand that is not listed.
+    """
+
+    function: Callable[..., Any]
+    form: Literal["out", "into", "view", "new"] = "out"
+    alias: tuple[int, ...] = ()
+    arguments: tuple[str, ...] = ()
+    keywords: Mapping[str, str] = field(default_factory=dict)
+    sequence: bool = False
+    """The operands are passed as one tuple, as to `torch.cat`."""
+
+
+@dataclass(frozen=True)
+class Arg:
+    """An operand of a sample: values drawn uniformly between `low` and `high`; whole numbers (hence ties) if `integer`."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
+    low: float = -2.0
+    high: float = 2.0
+    integer: bool = False
+
+    def draw(self, generator: torch.Generator, dtype: torch.dtype | None = None) -> torch.Tensor:
+        dtype = dtype or self.dtype
+        x = torch.rand(self.shape, generator=generator, dtype=torch.float64) * (self.high - self.low) + self.low
+        if dtype is torch.bool:
+            return x > 0
+        if self.integer or not dtype.is_floating_point:
+            x = x.round()
+        return x.to(dtype)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An op with operands that it accepts, for the contract tests, the fuzzer and the op reference."""
+
+    op: Op
+    args: tuple[Arg, ...]
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether finite differences make sense: floating operands without ties."""
+        floating = [arg for arg in self.args if arg.dtype.is_floating_point]
+        return bool(floating) and not any(arg.integer for arg in floating)
+
+
+class Op:
+    """Base of every op. A subclass is a frozen dataclass; two ops are equal when class and attributes are.
+
+    A leaf op (no operands) such as a placeholder or a cell has no `eval`: the program supplies its value.
+    """
+
+    name: ClassVar[str]
+    torch: ClassVar[TorchCall | None] = None
+    """How the torch plan calls it; None means through `eval`."""
+    cell: Cell | None = None
+    """The cell whose value the op reads; only the op that reads cells has one."""
+    is_pointwise: ClassVar[bool] = False
+    """Element i of the result depends on element i of each operand only, and all operands have the result's shape."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+        OPS[cls.name] = cls
+
+    def infer(self, *inputs: Any, **unused: Any) -> TensorType:
+        """The type of the result from the types of the operands. Raises ShapeError or DTypeError."""
+        raise NotImplementedError(f"{self.name} does not define infer")
+
+    def eval(self, *inputs: Any, **unused: Any) -> Array:
+        """The result on torch tensors: the reference that everything else is measured against."""
+        raise NotImplementedError(f"{self.name} does not define eval")
+
+    def vjp(self, y: Any, g: Any) -> tuple[Any, ...]:
+        """Cotangents of the operands (None where there is none) from the result `y` and its cotangent `g`."""
+        raise GradientError(f"{self.name} has no gradient")
+
+    def guards(self, *inputs: Any, **unused: Any) -> tuple[Size, ...]:
+        """Sizes that must not be negative once sizes are bound, beyond those of the result's shape."""
+        return ()
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        """Operands to try the op on. Leaf ops have none."""
+        return ()
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}  # type: ignore[arg-type]
+
+    def bound(self, sizes: Mapping[str, int]) -> Op:
+        """The op with every symbolic size in its attributes replaced by a number."""
+        changes = {}
+        for name, value in self.attributes.items():
+            if isinstance(value, Dim):
+                changes[name] = value.evaluate(sizes)
+            elif isinstance(value, tuple) and any(isinstance(entry, Dim) for entry in value):
+                changes[name] = tuple(
+                    dims.evaluate(entry, sizes) if isinstance(entry, Dim) else entry for entry in value
+                )
+        return replace(self, **changes) if changes else self  # type: ignore[type-var]
+
+    def __str__(self) -> str:
+        attributes = ", ".join(f"{name}={_text(value)}" for name, value in self.attributes.items())
+        return f"{self.name}({attributes})" if attributes else self.name
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_text(entry) for entry in value) + ("," if len(value) == 1 else "") + ")"
+    return str(value) if isinstance(value, (Dim, torch.dtype)) else repr(value)

@@ -1,0 +1,80 @@
+"""Typed SSA text of a graph: one line a node, with the user's line and module at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from graphc.ir.node import Node
+from graphc.ir.output import Output
+
+__all__ = ["excerpt", "names_of", "print_graph"]
+
+
+def print_graph(
+    name: str,
+    inputs: Sequence[Node],
+    nodes: Sequence[Node],
+    outputs: Sequence[Output],
+    marks: Mapping[Node, str] | None = None,
+) -> str:
+    """The text of a graph; a node in `marks` has its mark written under it."""
+    names = names_of((*inputs, *nodes))
+    header = ", ".join(f"{names[node]}: {node.type}" for node in inputs)
+    lines = [f"{name}({header})"]
+    placeholders = set(inputs)
+    for node in nodes:
+        if node not in placeholders:
+            lines.append("  " + _line(node, names))
+        if marks and node in marks:
+            lines.append(f"  ^^^ {marks[node]}")
+    for output in outputs:
+        target = (
+            f"update {_quoted(output.cell.name)}"
+            if output.cell is not None
+            else f"{output.role.value} {_quoted(output.name)}"
+        )
+        lines.append(f"  {target} = {names[output.node]}")
+    return "\n".join(lines) + "\n"
+
+
+def excerpt(nodes: Sequence[Node], fault: Node, problem: str, context: int = 3) -> str:
+    """The lines around `fault`, with `problem` written under it."""
+    names = names_of(nodes)
+    at = nodes.index(fault)
+    lines = []
+    for node in nodes[max(0, at - context) : at + context + 1]:
+        lines.append("  " + _line(node, names))
+        if node is fault:
+            lines.append(f"  ^^^ {problem}")
+    return "\n".join(lines)
+
+
+def names_of(nodes: Sequence[Node]) -> dict[Node, str]:
+    """A short name for each node: `%k` in order."""
+    return {node: f"%{i}" for i, node in enumerate(dict.fromkeys(nodes))}
+
+
+def _line(node: Node, names: Mapping[Node, str]) -> str:
+    operands = ", ".join(names.get(operand, "?") for operand in node.inputs)
+    attributes = ", ".join(f"{key}={_shown(value)}" for key, value in node.op.attributes.items())
+    inside = "; ".join(part for part in (operands, attributes) if part)
+    text = f"{names[node]} = {node.op.name}({inside}) : {node.type}"
+    notes = [part for part in (node.origin.location, node.origin.module) if part]
+    if node.origin.forward is not None:
+        notes.append("backward")
+    notes.extend(f"by {name}" for name in node.origin.passes)
+    return f"{text:<64}  # {'  '.join(notes)}" if notes else text
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return _quoted(value)
+    if isinstance(value, tuple):
+        return "(" + ", ".join(_shown(entry) for entry in value) + ("," if len(value) == 1 else "") + ")"
+    return str(value)
+
+
+def _quoted(name: str) -> str:
+    """Names are only text: quoted, with control characters escaped."""
+    return json.dumps(name)

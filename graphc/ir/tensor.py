@@ -1,0 +1,396 @@
+"""The handle on a node that users and gradient rules hold: torch's operators and methods, building graph.
+
+Methods dispatch by name to the functions that the op files register, so this file knows no op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar, Union
+
+import torch
+
+from graphc.dims import Size
+from graphc.errors import DTypeError, GraphcError, ShapeError, SymbolicValueError, compose
+from graphc.ir.node import Node
+from graphc.ir.op import Op
+from graphc.ir.origin import Origin, current_origin
+from graphc.types import TensorType
+
+__all__ = ["FUNCTIONS", "Tensor", "TensorLike", "apply", "complaint", "function"]
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+"""The functions that users call, by name: what `Tensor` methods dispatch to."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_E = TypeVar("_E", bound=GraphcError)
+TensorLike = Union["Tensor", int, float, bool, torch.Tensor]
+Dims = Union[int, Sequence[int], None]
+
+
+def function(f: _F) -> _F:
+    """Register a user-level function under its name."""
+    FUNCTIONS[f.__name__.rstrip("_")] = f
+    return f
+
+
+def apply(op: Op, *operands: Tensor) -> Tensor:
+    """The result of `op` on `operands`. Raises what the op's `infer` raises, with types and the user's line added."""
+    nodes = tuple(operand.node for operand in operands)
+    origin = current_origin()
+    try:
+        type_ = op.infer(*(node.type for node in nodes))
+    except (ShapeError, DTypeError) as error:
+        raise complaint(type(error), op.name, str(error), *operands, origin=origin) from None
+    return Tensor(Node(op, nodes, type_, origin))
+
+
+def complaint(
+    kind: type[_E], name: str, problem: str, *operands: Tensor, remedy: str = "", origin: Origin | None = None
+) -> _E:
+    """An error that names the function, its operands' types, the user's line and the remedy."""
+    if operands:
+        problem += ", in " + f"{name}({', '.join(str(operand.type) for operand in operands)})"
+    return kind(compose(name, problem, where=(origin or current_origin()).location, remedy=remedy))
+
+
+class Tensor:
+    """A symbolic tensor: nothing runs until a program compiled from it is called.
+
+    Handles are cheap and hashed by identity; `a == b` is the element-wise comparison, as in torch.
+    """
+
+    __array_ufunc__ = None  # lets NumPy arrays on the left of an operator defer to us
+    __slots__ = ("__weakref__", "node")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    @property
+    def type(self) -> TensorType:
+        return self.node.type
+
+    @property
+    def shape(self) -> tuple[Size, ...]:
+        return self.node.type.shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.node.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.node.type.shape)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """The operands of the node."""
+        return tuple(Tensor(node) for node in self.node.inputs)
+
+    def __repr__(self) -> str:
+        where = self.node.origin.location
+        return f"<symbolic {self.node.op.name} : {self.type}{f', built at {where}' if where else ''}>"
+
+    def dim(self) -> int:
+        return self.ndim
+
+    def numel(self) -> Size:
+        return self.type.numel
+
+    def size(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+    # What a symbol cannot do.
+
+    def _no_value(self, what: str) -> NoReturn:
+        raise complaint(
+            SymbolicValueError,
+            what,
+            f"{self!r} has no value yet: graphs are declared first and run after",
+            remedy="compile it with graphc.compile(inputs, outputs) and call the program; "
+            "for a choice by element use graphc.where",
+        )
+
+    def __bool__(self) -> bool:
+        self._no_value("bool()")
+
+    def __float__(self) -> float:
+        self._no_value("float()")
+
+    def __int__(self) -> int:
+        self._no_value("int()")
+
+    def __index__(self) -> int:
+        self._no_value("index")
+
+    def item(self) -> NoReturn:
+        self._no_value("item()")
+
+    def numpy(self) -> NoReturn:
+        self._no_value("numpy()")
+
+    def tolist(self) -> NoReturn:
+        self._no_value("tolist()")
+
+    def backward(self) -> NoReturn:
+        raise complaint(
+            SymbolicValueError,
+            "backward()",
+            "gradients are graph, too",
+            remedy="use graphc.grad(loss, wrt=[...]), or optimizer.minimize(loss) for updates",
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise complaint(
+            SymbolicValueError,
+            "iteration",
+            f"{self!r} cannot be iterated: nothing has run yet",
+            remedy="index it (x[0], x[:, 1]) or use graphc functions on the whole tensor",
+        )
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d tensor")
+        size = self.shape[0]
+        if isinstance(size, int):
+            return size
+        raise complaint(
+            SymbolicValueError, "len()", f"the first size, {size}, has no number yet", remedy="use x.shape[0]"
+        )
+
+    def __contains__(self, item: object) -> bool:
+        self._no_value("in")
+
+    def __setitem__(self, key: object, value: object) -> NoReturn:
+        raise complaint(
+            SymbolicValueError,
+            "item assignment",
+            "symbolic tensors are immutable",
+            remedy="build the new value with graphc.where or graphc.cat",
+        )
+
+    # Operators.
+
+    def __hash__(self) -> int:
+        return id(self.node)
+
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        return _call("eq", self, other)
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        return _call("ne", self, other)
+
+    def __lt__(self, other: TensorLike) -> Tensor:
+        return _call("lt", self, other)
+
+    def __le__(self, other: TensorLike) -> Tensor:
+        return _call("le", self, other)
+
+    def __gt__(self, other: TensorLike) -> Tensor:
+        return _call("gt", self, other)
+
+    def __ge__(self, other: TensorLike) -> Tensor:
+        return _call("ge", self, other)
+
+    def __add__(self, other: TensorLike) -> Tensor:
+        return _call("add", self, other)
+
+    def __radd__(self, other: TensorLike) -> Tensor:
+        return _call("add", other, self)
+
+    def __sub__(self, other: TensorLike) -> Tensor:
+        return _call("sub", self, other)
+
+    def __rsub__(self, other: TensorLike) -> Tensor:
+        return _call("sub", other, self)
+
+    def __mul__(self, other: TensorLike) -> Tensor:
+        return _call("mul", self, other)
+
+    def __rmul__(self, other: TensorLike) -> Tensor:
+        return _call("mul", other, self)
+
+    def __truediv__(self, other: TensorLike) -> Tensor:
+        return _call("div", self, other)
+
+    def __rtruediv__(self, other: TensorLike) -> Tensor:
+        return _call("div", other, self)
+
+    def __pow__(self, other: TensorLike) -> Tensor:
+        return _call("pow", self, other)
+
+    def __rpow__(self, other: TensorLike) -> Tensor:
+        return _call("pow", other, self)
+
+    def __matmul__(self, other: TensorLike) -> Tensor:
+        return _call("matmul", self, other)
+
+    def __rmatmul__(self, other: TensorLike) -> Tensor:
+        return _call("matmul", other, self)
+
+    def __neg__(self) -> Tensor:
+        return _call("neg", self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return _call("abs", self)
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return _call("getitem", self, key)
+
+    # Methods, in torch's names and argument order.
+
+    def add(self, other: TensorLike) -> Tensor:
+        return _call("add", self, other)
+
+    def sub(self, other: TensorLike) -> Tensor:
+        return _call("sub", self, other)
+
+    def mul(self, other: TensorLike) -> Tensor:
+        return _call("mul", self, other)
+
+    def div(self, other: TensorLike) -> Tensor:
+        return _call("div", self, other)
+
+    def pow(self, exponent: TensorLike) -> Tensor:
+        return _call("pow", self, exponent)
+
+    def eq(self, other: TensorLike) -> Tensor:
+        return _call("eq", self, other)
+
+    def ne(self, other: TensorLike) -> Tensor:
+        return _call("ne", self, other)
+
+    def lt(self, other: TensorLike) -> Tensor:
+        return _call("lt", self, other)
+
+    def le(self, other: TensorLike) -> Tensor:
+        return _call("le", self, other)
+
+    def gt(self, other: TensorLike) -> Tensor:
+        return _call("gt", self, other)
+
+    def ge(self, other: TensorLike) -> Tensor:
+        return _call("ge", self, other)
+
+    def neg(self) -> Tensor:
+        return _call("neg", self)
+
+    def exp(self) -> Tensor:
+        return _call("exp", self)
+
+    def log(self) -> Tensor:
+        return _call("log", self)
+
+    def log1p(self) -> Tensor:
+        return _call("log1p", self)
+
+    def sqrt(self) -> Tensor:
+        return _call("sqrt", self)
+
+    def abs(self) -> Tensor:
+        return _call("abs", self)
+
+    def sign(self) -> Tensor:
+        return _call("sign", self)
+
+    def square(self) -> Tensor:
+        return _call("square", self)
+
+    def reciprocal(self) -> Tensor:
+        return _call("reciprocal", self)
+
+    def tanh(self) -> Tensor:
+        return _call("tanh", self)
+
+    def sigmoid(self) -> Tensor:
+        return _call("sigmoid", self)
+
+    def relu(self) -> Tensor:
+        return _call("relu", self)
+
+    def minimum(self, other: TensorLike) -> Tensor:
+        return _call("minimum", self, other)
+
+    def maximum(self, other: TensorLike) -> Tensor:
+        return _call("maximum", self, other)
+
+    def clamp(self, min: float | None = None, max: float | None = None) -> Tensor:
+        return _call("clamp", self, min, max)
+
+    def where(self, condition: Tensor, other: TensorLike) -> Tensor:
+        return _call("where", condition, self, other)
+
+    def to(self, dtype: torch.dtype) -> Tensor:
+        return _call("cast", self, dtype)
+
+    def float(self) -> Tensor:
+        return _call("cast", self, torch.float32)
+
+    def double(self) -> Tensor:
+        return _call("cast", self, torch.float64)
+
+    def sum(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        return _call("sum", self, dim, keepdim)
+
+    def mean(self, dim: Dims = None, keepdim: bool = False) -> Tensor:
+        return _call("mean", self, dim, keepdim)
+
+    def amax(self, dim: Dims = (), keepdim: bool = False) -> Tensor:
+        return _call("amax", self, dim, keepdim)
+
+    def amin(self, dim: Dims = (), keepdim: bool = False) -> Tensor:
+        return _call("amin", self, dim, keepdim)
+
+    def reshape(self, *shape: Any) -> Tensor:
+        return _call("reshape", self, _spread(shape))
+
+    def view(self, *shape: Any) -> Tensor:
+        return _call("reshape", self, _spread(shape))
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+        return _call("flatten", self, start_dim, end_dim)
+
+    def expand(self, *shape: Any) -> Tensor:
+        return _call("expand", self, _spread(shape))
+
+    def broadcast_to(self, shape: Sequence[Size]) -> Tensor:
+        return _call("broadcast_to", self, shape)
+
+    def permute(self, *dims: Any) -> Tensor:
+        return _call("permute", self, _spread(dims))
+
+    def transpose(self, dim0: int, dim1: int) -> Tensor:
+        return _call("transpose", self, dim0, dim1)
+
+    def t(self) -> Tensor:
+        return _call("t", self)
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 - torch's name
+        return _call("permute", self, tuple(reversed(range(self.ndim))))
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 - torch's name
+        return _call("transpose", self, -2, -1)
+
+    def squeeze(self, dim: Dims = None) -> Tensor:
+        return _call("squeeze", self, dim)
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        return _call("unsqueeze", self, dim)
+
+    def matmul(self, other: TensorLike) -> Tensor:
+        return _call("matmul", self, other)
+
+
+def _call(name: str, *arguments: Any) -> Tensor:
+    result: Tensor = FUNCTIONS[name](*arguments)
+    return result
+
+
+def _spread(arguments: tuple[Any, ...]) -> Any:
+    """torch takes both `x.reshape(2, 3)` and `x.reshape((2, 3))`."""
+    return arguments[0] if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)) else arguments

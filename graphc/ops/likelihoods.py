@@ -1,0 +1,53 @@
+"""Element-wise losses whose gradient torch defines apart from their formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from graphc.errors import DTypeError
+from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, apply, function
+from graphc.ops.operands import operands
+from graphc.types import Array, TensorType, dtype_name
+
+__all__ = ["binary_cross_entropy_terms"]
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Op):
+    """-(t·log p + (1 - t)·log(1 - p)), logarithms clamped at -100; the gradient to p has its denominator at 1e-12 or more.
+
+    Source: torch documentation of `torch.nn.BCELoss`. Unlike torch, p outside [0, 1] gives NaN and not an exception.
+    """
+
+    is_pointwise = True
+
+    def infer(self, p: TensorType, t: TensorType) -> TensorType:
+        if not p.dtype.is_floating_point or p.dtype is not t.dtype:
+            raise DTypeError(f"needs one floating dtype, not {dtype_name(p.dtype)} and {dtype_name(t.dtype)}")
+        return p
+
+    def eval(self, p: Array, t: Array) -> Array:
+        return (t - 1) * torch.log1p(-p).clamp_min(-100) - t * torch.log(p).clamp_min(-100)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        p, t = y.inputs
+        to_p = g * (p - t) / ((1.0 - p) * p).clamp(min=1e-12)
+        to_t = g * ((-p).log1p().clamp(min=-100.0) - p.log().clamp(min=-100.0))
+        return to_p, to_t
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        for shape in ((3, 5), (), (0, 1)):
+            yield Sample(cls(), (Arg(shape, low=0.05, high=0.95), Arg(shape, low=0.0, high=1.0)))
+        yield Sample(
+            cls(), (Arg((4, 2), low=0.0, high=1.0, integer=True), Arg((4, 2), low=0.0, high=1.0, integer=True))
+        )
+
+
+@function
+def binary_cross_entropy_terms(p: TensorLike, t: TensorLike) -> Tensor:
+    """The element-wise binary cross-entropy of probabilities `p` against targets `t`."""
+    return apply(BinaryCrossEntropy(), *operands("binary_cross_entropy", p, t, floating=True))

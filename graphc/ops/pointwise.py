@@ -1,0 +1,558 @@
+"""Arithmetic, element by element."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from graphc.dims import Dim
+from graphc.errors import DTypeError
+from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
+from graphc.ops.operands import as_tensor, broadcast, is_number, operands
+from graphc.types import Array, TensorType, dtype_name, same_shape
+
+__all__ = [
+    "abs_",
+    "add",
+    "clamp",
+    "div",
+    "exp",
+    "log",
+    "log1p",
+    "maximum",
+    "minimum",
+    "mul",
+    "neg",
+    "pow_",
+    "reciprocal",
+    "sign",
+    "sqrt",
+    "square",
+    "sub",
+    "where",
+]
+
+
+class Unary(Op):
+    """A pointwise op of one operand that keeps its dtype."""
+
+    is_pointwise = True
+    domain: tuple[float, float] = (-2.0, 2.0)
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        low, high = cls.domain
+        for shape in ((3, 5), (), (0, 2)):
+            yield Sample(cls(), (Arg(shape, low=low, high=high),))
+        yield Sample(cls(), (Arg((4, 3), torch.float64, low, high),))
+
+
+class FloatUnary(Unary):
+    """A unary op on floating tensors."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not x.dtype.is_floating_point:
+            raise DTypeError(f"needs a floating dtype, not {dtype_name(x.dtype)}")
+        return x
+
+
+class Binary(Op):
+    """A pointwise op of two operands of one type."""
+
+    is_pointwise = True
+    bools: bool = False
+    """Whether torch computes it on booleans."""
+
+    def infer(self, x: TensorType, y: TensorType) -> TensorType:
+        if x.dtype is not y.dtype:
+            raise DTypeError(f"dtypes differ, {dtype_name(x.dtype)} != {dtype_name(y.dtype)}")
+        if x.dtype is torch.bool and not self.bools:
+            raise DTypeError("is not defined for bool")
+        assert same_shape(x.shape, y.shape), "operands are broadcast before the op is built"
+        return x
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        for shape in ((3, 5), (), (2, 0)):
+            yield Sample(cls(), (Arg(shape), Arg(shape)))
+        yield Sample(cls(), (Arg((4,), torch.int64, -5, 5), Arg((4,), torch.int64, 1, 5)))
+
+
+def floating(name: str, x: TensorLike) -> Tensor:
+    return operands(name, x, floating=True)[0]
+
+
+def numeric(name: str, x: TensorLike) -> Tensor:
+    result = as_tensor(name, x)
+    if result.dtype is torch.bool:
+        raise complaint(DTypeError, name, "is not defined for bool", result)
+    return result
+
+
+@dataclass(frozen=True)
+class Add(Binary):
+    """x + y."""
+
+    torch = TorchCall(torch.add, alias=(0, 1))
+    bools = True
+
+    def eval(self, x: Array, y: Array) -> Array:
+        return torch.add(x, y)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        return g, g
+
+
+@dataclass(frozen=True)
+class Sub(Binary):
+    """x - y."""
+
+    torch = TorchCall(torch.sub, alias=(0, 1))
+
+    def eval(self, x: Array, y: Array) -> Array:
+        return torch.sub(x, y)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        return g, -g
+
+
+@dataclass(frozen=True)
+class Mul(Binary):
+    """x · y."""
+
+    torch = TorchCall(torch.mul, alias=(0, 1))
+    bools = True
+
+    def eval(self, x: Array, y: Array) -> Array:
+        return torch.mul(x, y)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = y.inputs
+        return g * b, g * a
+
+
+@dataclass(frozen=True)
+class Div(Binary):
+    """x / y, on floating tensors."""
+
+    torch = TorchCall(torch.div, alias=(0, 1))
+
+    def infer(self, x: TensorType, y: TensorType) -> TensorType:
+        if not x.dtype.is_floating_point:
+            raise DTypeError(f"needs floating dtypes, not {dtype_name(x.dtype)}")
+        return super().infer(x, y)
+
+    def eval(self, x: Array, y: Array) -> Array:
+        return torch.div(x, y)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = y.inputs
+        return g / b, -g * (a / b / b)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        for shape in ((3, 5), (), (2, 0)):
+            yield Sample(cls(), (Arg(shape), Arg(shape, low=0.5, high=2.0)))
+
+
+@dataclass(frozen=True)
+class Pow(Binary):
+    """x to the power y, element by element."""
+
+    torch = TorchCall(torch.pow, alias=(0, 1))
+
+    def eval(self, x: Array, y: Array) -> Array:
+        return torch.pow(x, y)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = y.inputs
+        # As torch: no gradient to the base where the exponent is 0, none to the exponent where 0 ** positive.
+        base = g * (b * a.pow(b - 1.0))
+        exponent = g * (y * a.log())
+        zero = g * 0.0
+        return zero.where(b == 0.0, base), (y * 0.0).where((a == 0.0).where(b >= 0.0, b != b), exponent)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield Sample(cls(), (Arg((3, 5), low=0.2, high=2.0), Arg((3, 5))))
+        yield Sample(cls(), (Arg((), low=0.2, high=2.0), Arg(())))
+        yield Sample(cls(), (Arg((4,), low=0, high=2, integer=True), Arg((4,), low=0, high=3, integer=True)))
+
+
+@dataclass(frozen=True)
+class PowNumber(Unary):
+    """x to the power of a number, with torch's special cases (0.5 is a square root, 2 a square, …)."""
+
+    torch = TorchCall(torch.pow, alias=(0,), arguments=("exponent",))
+    exponent: int | float
+
+    def infer(self, x: TensorType) -> TensorType:
+        if not x.dtype.is_floating_point and (isinstance(self.exponent, float) or self.exponent < 0):
+            raise DTypeError(f"exponent {self.exponent} needs a floating base, not {dtype_name(x.dtype)}")
+        return x
+
+    def eval(self, x: Array) -> Array:
+        return torch.pow(x, self.exponent)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor | None]:
+        if self.exponent == 0:
+            return (None,)
+        return (g * (y.inputs[0].pow(self.exponent - 1) * self.exponent),)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        for exponent in (3, 0.5, -1, 2.5, 0):
+            yield Sample(cls(exponent), (Arg((3, 4), low=0.2, high=2.0),))
+        yield Sample(cls(3), (Arg((5,), torch.int64, -3, 3),))
+
+
+@dataclass(frozen=True)
+class Neg(Unary):
+    """-x."""
+
+    torch = TorchCall(torch.neg, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.neg(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (-g,)
+
+
+@dataclass(frozen=True)
+class Exp(FloatUnary):
+    """e to the power x."""
+
+    torch = TorchCall(torch.exp, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.exp(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g * y,)
+
+
+@dataclass(frozen=True)
+class Log(FloatUnary):
+    """Natural logarithm."""
+
+    torch = TorchCall(torch.log, alias=(0,))
+    domain = (0.2, 3.0)
+
+    def eval(self, x: Array) -> Array:
+        return torch.log(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g / y.inputs[0],)
+
+
+@dataclass(frozen=True)
+class Log1p(FloatUnary):
+    """log(1 + x), exact for small x."""
+
+    torch = TorchCall(torch.log1p, alias=(0,))
+    domain = (-0.8, 3.0)
+
+    def eval(self, x: Array) -> Array:
+        return torch.log1p(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g / (y.inputs[0] + 1.0),)
+
+
+@dataclass(frozen=True)
+class Sqrt(FloatUnary):
+    """Square root."""
+
+    torch = TorchCall(torch.sqrt, alias=(0,))
+    domain = (0.2, 3.0)
+
+    def eval(self, x: Array) -> Array:
+        return torch.sqrt(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g / (y * 2.0),)
+
+
+@dataclass(frozen=True)
+class Abs(Unary):
+    """Absolute value; its derivative at 0 is 0, as torch has it."""
+
+    torch = TorchCall(torch.abs, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.abs(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g * y.inputs[0].sign(),)
+
+
+@dataclass(frozen=True)
+class Sign(Unary):
+    """-1, 0 or 1; its derivative is 0 everywhere, as torch has it."""
+
+    torch = TorchCall(torch.sign, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.sign(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[None]:
+        return (None,)
+
+
+@dataclass(frozen=True)
+class Square(Unary):
+    """x · x."""
+
+    torch = TorchCall(torch.square, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.square(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g * 2.0 * y.inputs[0],)
+
+
+@dataclass(frozen=True)
+class Reciprocal(FloatUnary):
+    """1 / x."""
+
+    torch = TorchCall(torch.reciprocal, alias=(0,))
+    domain = (0.3, 3.0)
+
+    def eval(self, x: Array) -> Array:
+        return torch.reciprocal(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (-g * (y * y),)
+
+
+@dataclass(frozen=True)
+class Minimum(Binary):
+    """The smaller of x and y; NaN if either is. Ties share the gradient, as in torch."""
+
+    torch = TorchCall(torch.minimum, alias=(0, 1))
+    bools = True
+
+    def eval(self, x: Array, y: Array) -> Array:
+        return torch.minimum(x, y)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = y.inputs
+        return _share(g, a == b, a > b), _share(g, a == b, b > a)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield from super().samples()
+        yield Sample(cls(), (Arg((4, 5), low=-1, high=1, integer=True), Arg((4, 5), low=-1, high=1, integer=True)))
+
+
+@dataclass(frozen=True)
+class Maximum(Minimum):
+    """The larger of x and y; NaN if either is. Ties share the gradient, as in torch."""
+
+    torch = TorchCall(torch.maximum, alias=(0, 1))
+
+    def eval(self, x: Array, y: Array) -> Array:
+        return torch.maximum(x, y)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = y.inputs
+        return _share(g, a == b, a < b), _share(g, a == b, b < a)
+
+
+def _share(g: Tensor, tied: Tensor, lost: Tensor) -> Tensor:
+    shared = (g * 0.5).where(tied, g)
+    return (g * 0.0).where(lost, shared)
+
+
+@dataclass(frozen=True)
+class Clamp(Unary):
+    """x limited to [min, max]; the gradient passes where x lies within, ends included."""
+
+    torch = TorchCall(torch.clamp, alias=(0,), keywords={"min": "min", "max": "max"})
+    min: int | float | None
+    max: int | float | None
+
+    def eval(self, x: Array) -> Array:
+        return torch.clamp(x, min=self.min, max=self.max)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        x = y.inputs[0]
+        if self.max is not None:
+            g = g.where(x <= self.max, 0.0)
+        if self.min is not None:
+            g = g.where(x >= self.min, 0.0)
+        return (g,)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        for limits in ((-1.0, 1.0), (None, 0.5), (-0.5, None)):
+            yield Sample(cls(*limits), (Arg((3, 5)),))
+        yield Sample(cls(-1.0, 1.0), (Arg((4, 5), integer=True),))
+        yield Sample(cls(-1, 2), (Arg((6,), torch.int64, -5, 5),))
+
+
+@dataclass(frozen=True)
+class Where(Op):
+    """x where the condition holds, else y."""
+
+    torch = TorchCall(torch.where, alias=(1, 2))
+    is_pointwise = True
+
+    def infer(self, condition: TensorType, x: TensorType, y: TensorType) -> TensorType:
+        if condition.dtype is not torch.bool:
+            raise DTypeError(f"the condition is {dtype_name(condition.dtype)}, not bool")
+        if x.dtype is not y.dtype:
+            raise DTypeError(f"dtypes differ, {dtype_name(x.dtype)} != {dtype_name(y.dtype)}")
+        return x
+
+    def eval(self, condition: Array, x: Array, y: Array) -> Array:
+        return torch.where(condition, x, y)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[None, Tensor, Tensor]:
+        condition = y.inputs[0]
+        zero = as_tensor("where", 0.0, g.dtype).broadcast_to(g.shape)
+        return None, g.where(condition, zero), zero.where(condition, g)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        for shape in ((3, 5), ()):
+            yield Sample(cls(), (Arg(shape, torch.bool), Arg(shape), Arg(shape)))
+
+
+@function
+def add(x: TensorLike, y: TensorLike) -> Tensor:
+    """x + y, broadcast and promoted as in torch."""
+    return apply(Add(), *operands("add", x, y))
+
+
+@function
+def sub(x: TensorLike, y: TensorLike) -> Tensor:
+    """x - y."""
+    return apply(Sub(), *operands("sub", x, y))
+
+
+@function
+def mul(x: TensorLike, y: TensorLike) -> Tensor:
+    """x · y."""
+    return apply(Mul(), *operands("mul", x, y))
+
+
+@function
+def div(x: TensorLike, y: TensorLike) -> Tensor:
+    """x / y; integers divide to the default floating dtype."""
+    return apply(Div(), *operands("div", x, y, floating=True))
+
+
+@function
+def pow_(x: TensorLike, exponent: TensorLike) -> Tensor:
+    """x to the power `exponent`, a number or a tensor."""
+    if isinstance(x, Tensor) and is_number(exponent) and not isinstance(exponent, Dim):
+        assert isinstance(exponent, (int, float)), "is_number says so"
+        base = numeric("pow", x)
+        if isinstance(exponent, float):
+            base = floating("pow", base)
+        return apply(PowNumber(exponent), base)
+    return apply(Pow(), *operands("pow", x, exponent))
+
+
+@function
+def neg(x: TensorLike) -> Tensor:
+    """-x."""
+    return apply(Neg(), numeric("neg", x))
+
+
+@function
+def exp(x: TensorLike) -> Tensor:
+    """e to the power x."""
+    return apply(Exp(), floating("exp", x))
+
+
+@function
+def log(x: TensorLike) -> Tensor:
+    """Natural logarithm of x."""
+    return apply(Log(), floating("log", x))
+
+
+@function
+def log1p(x: TensorLike) -> Tensor:
+    """log(1 + x), exact for small x."""
+    return apply(Log1p(), floating("log1p", x))
+
+
+@function
+def sqrt(x: TensorLike) -> Tensor:
+    """Square root of x."""
+    return apply(Sqrt(), floating("sqrt", x))
+
+
+@function
+def abs_(x: TensorLike) -> Tensor:
+    """Absolute value of x."""
+    return apply(Abs(), numeric("abs", x))
+
+
+@function
+def sign(x: TensorLike) -> Tensor:
+    """-1, 0 or 1 as x is negative, zero or positive."""
+    return apply(Sign(), numeric("sign", x))
+
+
+@function
+def square(x: TensorLike) -> Tensor:
+    """x · x."""
+    return apply(Square(), numeric("square", x))
+
+
+@function
+def reciprocal(x: TensorLike) -> Tensor:
+    """1 / x."""
+    return apply(Reciprocal(), floating("reciprocal", x))
+
+
+@function
+def minimum(x: TensorLike, y: TensorLike) -> Tensor:
+    """The smaller of x and y; NaN if either is NaN."""
+    return apply(Minimum(), *operands("minimum", x, y))
+
+
+@function
+def maximum(x: TensorLike, y: TensorLike) -> Tensor:
+    """The larger of x and y; NaN if either is NaN."""
+    return apply(Maximum(), *operands("maximum", x, y))
+
+
+@function
+def clamp(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
+    """x limited to [min, max], where None is no limit. Limits are numbers or tensors."""
+    if min is None and max is None:
+        raise complaint(DTypeError, "clamp", "needs min, max or both", as_tensor("clamp", x))
+    if all(limit is None or isinstance(limit, (bool, int, float)) for limit in (min, max)):
+        limits = [limit for limit in (min, max) if isinstance(limit, (int, float))]
+        (base, *_) = operands("clamp", x, *limits)
+        low, high = (limit if limit is None else type_of(base)(limit) for limit in (min, max))
+        return apply(Clamp(low, high), base)
+    result = as_tensor("clamp", x)
+    if min is not None:
+        result = maximum(result, min)
+    return result if max is None else minimum(result, max)
+
+
+def type_of(x: Tensor) -> type[int] | type[float]:
+    return float if x.dtype.is_floating_point else int
+
+
+@function
+def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
+    """x where `condition` (bool) holds, else y; all three broadcast."""
+    mask = as_tensor("where", condition)
+    if mask.dtype is not torch.bool:
+        raise complaint(DTypeError, "where", f"the condition is {dtype_name(mask.dtype)}, not bool", mask)
+    a, b = operands("where", x, y)
+    return apply(Where(), *broadcast("where", [mask, a, b]))

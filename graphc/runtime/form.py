@@ -1,0 +1,48 @@
+"""The form in which a caller gives several tensors and gets several results: one, a list, a tuple or a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphc.errors import CompileError
+from graphc.ir import Tensor
+
+__all__ = ["Form"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """`names` has one entry for each tensor; `container` is what they come in, None for a tensor by itself."""
+
+    names: tuple[str, ...]
+    container: type | None
+
+    @staticmethod
+    def of(value: object, default: str) -> tuple[Form, list[Tensor]]:
+        """The form of `value` and its tensors. A tensor by itself is called `default`, those of a list `output0`, …"""
+        if isinstance(value, Tensor):
+            return Form((default,), None), [value]
+        if isinstance(value, dict):
+            form, tensors = Form(tuple(map(str, value)), dict), list(value.values())
+        elif isinstance(value, (list, tuple)):
+            form, tensors = Form(tuple(f"output{i}" for i in range(len(value))), type(value)), list(value)
+        else:
+            raise CompileError(
+                f"outputs are a tensor, a list, a tuple or a dict of tensors, not {type(value).__name__}"
+            )
+        for name, tensor in zip(form.names, tensors, strict=True):
+            if not isinstance(tensor, Tensor):
+                raise CompileError(f"output {name!r} is a {type(tensor).__name__}, not a symbolic tensor")
+        if len(set(form.names)) != len(form.names):
+            raise CompileError(f"two outputs have the same name in {list(form.names)}")
+        return form, tensors
+
+    def pack(self, values: Sequence[Any]) -> Any:
+        """`values` in this form."""
+        if self.container is None:
+            return values[0]
+        if self.container is dict:
+            return dict(zip(self.names, values, strict=True))
+        return list(values) if self.container is list else tuple(values)

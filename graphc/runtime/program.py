@@ -1,0 +1,211 @@
+"""A compiled program: what `compile` returns and users call."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from graphc.backends.executable import Bound, Executable
+from graphc.errors import InputError, StateError
+from graphc.ir import Cell, Graph
+from graphc.runtime.form import Form
+from graphc.runtime.signature import Signature
+from graphc.state import State
+from graphc.types import Array
+
+__all__ = ["Program", "Stage"]
+
+KEPT_BINDINGS = 8
+"""How many combinations of sizes keep their workspaces, for each State."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of compilation: its value prints as text; `counts` says how often each rule fired."""
+
+    name: str
+    value: object
+    seconds: float
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __repr__(self) -> str:
+        counts = "".join(f" {rule}×{count}" for rule, count in self.counts.items())
+        return f"<stage {self.name}: {self.seconds * 1e3:.2f} ms{counts}>"
+
+
+class _Pool:
+    """Idle bindings of one State by sizes: a call takes one or makes one, and puts it back."""
+
+    def __init__(self) -> None:
+        self.idle: OrderedDict[tuple[int, ...], list[Bound]] = OrderedDict()
+
+    def take(self, sizes: tuple[int, ...]) -> Bound | None:
+        waiting = self.idle.get(sizes)
+        try:
+            return waiting.pop() if waiting else None
+        except IndexError:
+            return None  # another thread took the last one
+
+    def put(self, sizes: tuple[int, ...], bound: Bound) -> None:
+        self.idle.setdefault(sizes, []).append(bound)
+        while len(self.idle) > KEPT_BINDINGS:
+            self.idle.popitem(last=False)
+
+
+class Program:
+    """Immutable and re-entrant: all that changes lives in a State, all scratch in a workspace that belongs to one call."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        form: Form,
+        backend: str,
+        executable: Executable,
+        stages: Sequence[Stage],
+        threads: int | None,
+    ) -> None:
+        self.graph = graph
+        self.backend = backend
+        self.stages = tuple(stages)
+        self._executable = executable
+        self._form = form
+        self._threads = threads
+        self._signature = Signature.of(graph)
+        self._updated: frozenset[Cell] = frozenset(o.cell for o in graph.outputs if o.cell is not None)
+        self._state = State(graph.cells)
+        self._pool = _Pool()
+        self._pools: WeakKeyDictionary[State, _Pool] = WeakKeyDictionary()
+        self._known: dict[tuple[object, ...], tuple[dict[str, int], tuple[int, ...]]] = {}
+
+    # What a user reads.
+
+    @property
+    def state(self) -> State:
+        """The default State: the parameters' own values, shared with every program over the same parameters."""
+        return self._state
+
+    @property
+    def source(self) -> str:
+        """The generated code."""
+        return self._executable.source
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return self._signature.names
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return self._form.names
+
+    def new_state(self, seed: int | None = None) -> State:
+        """An independent State: a copy of the default one, or with `seed` fresh initial values and slots.
+
+        The values drawn are those that constructing the same layers after `torch.manual_seed(seed)` would give.
+        """
+        return self._state.copy() if seed is None else self._state.redrawn(seed)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{n}: {t}" for n, t in zip(self._signature.names, self._signature.types, strict=True))
+        updates = f", {len(self._updated)} updates" if self._updated else ""
+        return f"<graphc program ({inputs}) -> {', '.join(self._form.names)}{updates}; {self.backend} backend>"
+
+    # Running.
+
+    def __call__(self, *inputs: object, state: State | None = None) -> Any:
+        """Run once on `inputs`, in the order of `compile`'s; returns outputs in the form given to `compile`.
+
+        Inputs are torch tensors of any stride, or anything with `__array__` or `__dlpack__`; they are not written.
+        Outputs belong to the caller. Updates go to `state`, the default one if None. Raises InputError and StateError.
+        """
+        if state is None:
+            state = self._state
+        if not self._updated:
+            return self._form.pack(self._run(inputs, state))
+        with state.updating(self._updated):
+            return self._form.pack(self._run(inputs, state))
+
+    def _run(self, inputs: Sequence[object], state: State) -> Sequence[Array]:
+        arrays, sizes, key = self._enter(inputs, state)
+        pool = self._pool_of(state)
+        bound = pool.take(key)
+        if bound is None or not bound.is_current(state):
+            bound = self._bind(sizes, state)
+        if self._threads is None:
+            results = bound.run(*arrays)
+        else:
+            with _ThreadLimit(self._threads):
+                results = bound.run(*arrays)
+        pool.put(key, bound)
+        return results
+
+    def _enter(self, inputs: Sequence[object], state: State) -> tuple[list[Array], dict[str, int], tuple[int, ...]]:
+        """Checked inputs and the sizes they bind. What passed once passes quickly again."""
+        names = self._signature.names
+        if len(inputs) != len(names):
+            raise InputError(
+                f"{len(inputs)} inputs given, the program takes {len(names)}: {', '.join(names) or 'none'}"
+            )
+        device = state.device
+        arrays: list[Array] = []
+        look: list[object] = []
+        for position, value in enumerate(inputs):
+            if (
+                type(value) is not torch.Tensor
+                or value.requires_grad
+                or value.layout is not torch.strided
+                or value.device != device
+            ):
+                value = self._signature.convert(position, value, device)
+            arrays.append(value)
+            look.append(value.shape)
+            look.append(value.dtype)
+        seen = tuple(look)
+        known = self._known.get(seen)
+        if known is None:
+            sizes = self._signature.bind(arrays)
+            known = sizes, tuple(sizes[name] for name in sorted(sizes))
+            if len(self._known) >= 1024:
+                self._known.clear()
+            self._known[seen] = known
+        return arrays, *known
+
+    def _pool_of(self, state: State) -> _Pool:
+        if state is self._state:
+            return self._pool
+        if not isinstance(state, State):
+            raise StateError(
+                f"state is a {type(state).__name__}, not a graphc State. Make one with program.new_state()"
+            )
+        pool = self._pools.get(state)
+        if pool is None:
+            pool = self._pools[state] = _Pool()
+        return pool
+
+    def _bind(self, sizes: dict[str, int], state: State) -> Bound:
+        # Buffers made in inference mode could not be written outside it.
+        with torch.inference_mode(False), torch.no_grad():
+            return self._executable.bind(sizes, state)
+
+
+class _ThreadLimit:
+    """torch's intra-op threads limited while a program runs."""
+
+    __slots__ = ("_before", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def __enter__(self) -> None:
+        self._before = torch.get_num_threads()
+        torch.set_num_threads(self._limit)
+
+    def __exit__(self, *error: object) -> None:
+        torch.set_num_threads(self._before)

@@ -1,0 +1,190 @@
+"""What changes between calls: parameters, optimiser slots and hyper-parameters, and the States that hold their values."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+
+from graphc.errors import StateError
+from graphc.ir import Cell, Role, Tensor, apply
+from graphc.ops import CellValue
+from graphc.types import Array, TensorType, check_dtype, dtype_name
+
+__all__ = ["Parameter", "State", "Variable"]
+
+
+class Variable(Tensor):
+    """A tensor whose value lives in a State and may be updated by a program."""
+
+    __slots__ = ("cell",)
+
+    def __init__(
+        self,
+        value: object,
+        *,
+        name: str = "",
+        role: Role = Role.SLOT,
+        initial: Callable[[], Array] | None = None,
+    ) -> None:
+        """Start from a copy of `value`. `initial` draws the value that `new_state(seed=...)` starts from; None: `value`."""
+        start = torch.as_tensor(value).detach().clone(memory_format=torch.contiguous_format)
+        check_dtype(start.dtype)
+        cell = Cell(name, TensorType(tuple(start.shape), start.dtype), role, start, initial or start.clone)
+        super().__init__(apply(CellValue(cell)).node)
+        self.cell = cell
+
+    @property
+    def name(self) -> str:
+        return self.cell.name
+
+    @property
+    def value(self) -> Array:
+        """The live value in the default State: it changes as programs train. Copy it to keep it."""
+        return self.cell.value
+
+    @value.setter
+    def value(self, new: object) -> None:
+        assign(self.cell, self.cell.value, new)
+
+    def __repr__(self) -> str:
+        return f"<{self.cell.role.value} {self.name!r} : {self.type}>"
+
+
+class Parameter(Variable):
+    """A trainable tensor."""
+
+    __slots__ = ()
+
+    def __init__(self, value: object, *, name: str = "", initial: Callable[[], Array] | None = None) -> None:
+        super().__init__(value, name=name, role=Role.PARAMETER, initial=initial)
+
+
+def assign(cell: Cell, destination: Array, value: object) -> None:
+    """Copy `value` into `destination`. Raises StateError when shape or dtype do not fit; Python numbers convert."""
+    source = torch.as_tensor(value)
+    if tuple(source.shape) != cell.type.shape:
+        raise StateError(
+            f"{cell.name!r} has shape {list(cell.type.shape)}; a value of shape {list(source.shape)} does not fit"
+        )
+    if isinstance(value, torch.Tensor) and source.dtype is not cell.type.dtype:
+        raise StateError(
+            f"{cell.name!r} is {dtype_name(cell.type.dtype)}; a value of {dtype_name(source.dtype)} does not fit. "
+            "Convert it with .to(dtype)"
+        )
+    destination.copy_(source)
+
+
+_default_busy: set[Cell] = set()
+_busy_lock = threading.Lock()
+
+
+class State:
+    """Values of cells, in torch's layout. Independent States over one program train independently.
+
+    `state["lr"]` and `state[parameter]` read, `state["lr"] = 0.1` writes. Tensors that are read are live.
+    The default State of a program has the parameters' own values; `program.new_state()` makes others.
+    """
+
+    def __init__(self, cells: Iterable[Cell], values: Mapping[Cell, Array] | None = None) -> None:
+        """Values of `cells`: those of `values`, or the default ones (shared with every program) when None."""
+        self.cells = tuple(cells)
+        self._values = None if values is None else dict(values)
+        self._busy = _default_busy if values is None else set()
+
+    @property
+    def is_default(self) -> bool:
+        return self._values is None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the values are, all on one device."""
+        return self.read(self.cells[0]).device if self.cells else torch.device("cpu")
+
+    def read(self, cell: Cell) -> Array:
+        """The live tensor of `cell`. Raises StateError when this State has no such cell."""
+        if self._values is None:
+            return cell.value
+        try:
+            return self._values[cell]
+        except KeyError:
+            raise StateError(
+                f"this State has no value for {cell.role.value} {cell.name!r}: it was made for another program. "
+                "Make it with new_state() of the program that updates"
+            ) from None
+
+    def place(self, cell: Cell, storage: Array) -> None:
+        """Let `storage`, which has the cell's value already, be the cell's tensor from now on."""
+        if self._values is None:
+            cell.value = storage
+        else:
+            self._values[cell] = storage
+
+    def __getitem__(self, key: str | Variable) -> Array:
+        return self.read(self._find(key))
+
+    def __setitem__(self, key: str | Variable, value: object) -> None:
+        cell = self._find(key)
+        assign(cell, self.read(cell), value)
+
+    def __contains__(self, key: object) -> bool:
+        return (isinstance(key, Variable) and key.cell in self.cells) or any(cell.name == key for cell in self.cells)
+
+    def __iter__(self) -> Iterator[str]:
+        return (cell.name for cell in self.cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __repr__(self) -> str:
+        counts = {role: sum(cell.role is role for cell in self.cells) for role in Role}
+        parts = ", ".join(f"{count} {role.value}{'s' if count > 1 else ''}" for role, count in counts.items() if count)
+        return f"<{'default ' if self.is_default else ''}State: {parts or 'empty'}>"
+
+    def copy(self) -> State:
+        """An independent State with the same values."""
+        return State(self.cells, {cell: self.read(cell).clone() for cell in self.cells})
+
+    def redrawn(self, seed: int) -> State:
+        """An independent State with the initial values that construction after `torch.manual_seed(seed)` would give."""
+        values = {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for cell in sorted(self.cells, key=lambda cell: cell.serial):
+                values[cell] = cell.initial().to(device=self.device, dtype=cell.type.dtype, copy=True)
+        return State(self.cells, values)
+
+    def to(self, device: torch.device | str) -> State:
+        """Move every value to `device`; programs run where their State is. Returns the State itself."""
+        for cell in self.cells:
+            self.place(cell, self.read(cell).to(device))
+        return self
+
+    @contextmanager
+    def updating(self, cells: frozenset[Cell]) -> Iterator[None]:
+        """Reserve `cells` for one updating call. Raises StateError when another call is updating one of them."""
+        with _busy_lock:
+            if not self._busy.isdisjoint(cells):
+                raise StateError(
+                    "this State is being updated by another call. Give each concurrent training call a State of its own "
+                    "(program.new_state())"
+                )
+            self._busy |= cells
+        try:
+            yield
+        finally:
+            with _busy_lock:
+                self._busy -= cells
+
+    def _find(self, key: str | Variable) -> Cell:
+        if isinstance(key, Variable):
+            return key.cell
+        found = [cell for cell in self.cells if cell.name == key]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise StateError(f"{len(found)} cells are called {key!r}; use the parameter or optimiser's own handle")
+        names = ", ".join(repr(name) for name in dict.fromkeys(self))
+        raise StateError(f"there is no cell called {key!r}; there are {names or 'none'}")

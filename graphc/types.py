@@ -1,0 +1,107 @@
+"""What a tensor is before it has values: its shape and its element type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from graphc import dims
+from graphc.dims import Dim, Size
+from graphc.errors import DTypeError, ShapeError
+
+__all__ = ["DTYPES", "Array", "TensorType", "check_dtype", "check_shape", "dtype_name"]
+
+Array = torch.Tensor
+"""A tensor with values, where the symbolic `graphc.Tensor` has none yet."""
+
+DTYPES: Mapping[torch.dtype, str] = {
+    torch.float32: "f32",
+    torch.float64: "f64",
+    torch.float16: "f16",
+    torch.bfloat16: "bf16",
+    torch.int64: "i64",
+    torch.int32: "i32",
+    torch.int16: "i16",
+    torch.int8: "i8",
+    torch.uint8: "u8",
+    torch.bool: "bool",
+}
+"""The element types that graphc computes with, and their short names in printed graphs."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorType:
+    """Shape and element type. Equal when they are so under every binding of the symbolic sizes."""
+
+    shape: tuple[Size, ...]
+    dtype: torch.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def numel(self) -> Size:
+        """Number of elements."""
+        return dims.product(self.shape)
+
+    @property
+    def nbytes(self) -> Size:
+        """Size of a contiguous tensor of this type, in bytes."""
+        return self.numel * self.dtype.itemsize
+
+    @property
+    def is_static(self) -> bool:
+        """Whether every size is a number."""
+        return not any(isinstance(size, Dim) for size in self.shape)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TensorType):
+            return NotImplemented
+        return self is other or (self.dtype is other.dtype and same_shape(self.shape, other.shape))
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.dtype))
+
+    def __str__(self) -> str:
+        return f"{dtype_name(self.dtype)}[{','.join(str(size).replace(' ', '') for size in self.shape)}]"
+
+
+def same_shape(a: Sequence[Size], b: Sequence[Size]) -> bool:
+    """Whether two shapes are equal under every binding. Never raises."""
+    return len(a) == len(b) and all(map(dims.same, a, b))
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    return DTYPES.get(dtype, str(dtype))
+
+
+def check_dtype(dtype: object) -> torch.dtype:
+    """`dtype` itself. Raises DTypeError for what graphc does not compute with."""
+    if isinstance(dtype, torch.dtype) and dtype in DTYPES:
+        return dtype
+    known = ", ".join(str(known) for known in DTYPES)
+    raise DTypeError(f"dtype {dtype!r} is not one that graphc computes with; use one of {known}")
+
+
+def check_shape(shape: object) -> tuple[Size, ...]:
+    """`shape` as sizes: integers, names, and sizes taken from another tensor. Raises ShapeError."""
+    if isinstance(shape, (int, str, Dim)) or not isinstance(shape, Sequence):
+        raise ShapeError(f'a shape is a sequence of sizes such as ("batch", 2), not {shape!r}')
+    sizes: list[Size] = []
+    for entry in shape:
+        if isinstance(entry, str):
+            if not entry.isidentifier():
+                raise ShapeError(f'a size is named like a variable, such as "batch"; {entry!r} is not such a name')
+            sizes.append(dims.symbol(entry))
+        elif isinstance(entry, Dim):
+            sizes.append(entry)
+        elif isinstance(entry, int) and not isinstance(entry, bool):
+            if entry < 0:
+                raise ShapeError(f'size {entry} is negative; give an unknown size a name, such as "batch"')
+            sizes.append(entry)
+        else:
+            raise ShapeError(f"a size is an integer or a name, not {entry!r}")
+    return tuple(sizes)
