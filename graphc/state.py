@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 
+from graphc.dims import Size
 from graphc.errors import StateError
-from graphc.ir import Cell, Role, Tensor, apply
+from graphc.ir import Cell, Node, Role, Tensor, apply
 from graphc.ops import CellValue
 from graphc.types import Array, TensorType, check_dtype, dtype_name
 
@@ -17,9 +19,13 @@ __all__ = ["Parameter", "State", "Variable"]
 
 
 class Variable(Tensor):
-    """A tensor whose value lives in a State and may be updated by a program."""
+    """A tensor whose value lives in a State and may be updated by a program.
 
-    __slots__ = ("cell",)
+    Its dtype may change until its node is taken into a graph (see `convert`), so only `node` counts as a use; reading
+    the type, the name or the value does not.
+    """
+
+    __slots__ = ("_is_used", "_node", "cell")
 
     def __init__(
         self,
@@ -32,13 +38,42 @@ class Variable(Tensor):
         """Start from a copy of `value`. `initial` draws the value that `new_state(seed=...)` starts from; None: `value`."""
         start = torch.as_tensor(value).detach().clone(memory_format=torch.contiguous_format)
         check_dtype(start.dtype)
-        cell = Cell(name, TensorType(tuple(start.shape), start.dtype), role, start, initial or start.clone)
-        super().__init__(apply(CellValue(cell)).node)
+        # Not `start.clone`: programs write into `start`.
+        draw = initial or start.clone().clone
+        cell = Cell(name, TensorType(tuple(start.shape), start.dtype), role, start, draw)
         self.cell = cell
+        self._node = apply(CellValue(cell)).node
+        self._is_used = False
+
+    @property
+    def node(self) -> Node:  # type: ignore[override]  # nobody sets a variable's node
+        self._is_used = True
+        return self._node
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a graph or an optimizer has taken the variable, which fixes its dtype."""
+        return self._is_used
 
     @property
     def name(self) -> str:
         return self.cell.name
+
+    @property
+    def type(self) -> TensorType:
+        return self.cell.type
+
+    @property
+    def shape(self) -> tuple[Size, ...]:
+        return self.cell.type.shape
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.cell.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.cell.type.shape)
 
     @property
     def value(self) -> Array:
@@ -48,6 +83,25 @@ class Variable(Tensor):
     @value.setter
     def value(self, new: object) -> None:
         assign(self.cell, self.cell.value, new)
+
+    def convert(self, dtype: torch.dtype) -> None:
+        """Change the dtype of the value, and of fresh initial values: they are drawn as before, then converted.
+
+        Raises StateError when the variable is used already.
+        """
+        if self._is_used:
+            raise StateError(
+                f"{self.name!r} is part of a graph or an optimizer already, as {dtype_name(self.dtype)}; "
+                "convert it before its first use"
+            )
+        cell, draw = self.cell, self.cell.initial
+        cell.type = TensorType(cell.type.shape, check_dtype(dtype))
+        cell.value = cell.value.to(dtype)
+        cell.initial = lambda: draw().to(dtype)
+        self._node = replace(self._node, type=cell.type)
+
+    def __hash__(self) -> int:
+        return id(self.cell)
 
     def __repr__(self) -> str:
         return f"<{self.cell.role.value} {self.name!r} : {self.type}>"

@@ -8,6 +8,7 @@ from graphc.ops.contractions import matmul
 from graphc.ops.indexing import getitem
 from graphc.ops.leaves import CellValue, Constant, Placeholder, SizeValue, TensorConstant, constant, placeholder
 from graphc.ops.likelihoods import binary_cross_entropy_terms
+from graphc.ops.packing import Pack
 from graphc.ops.pointwise import (
     abs_,
     add,
@@ -46,6 +47,7 @@ from graphc.ops.views import (
 __all__ = [
     "CellValue",
     "Constant",
+    "Pack",
     "Placeholder",
     "SizeValue",
     "TensorConstant",

@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from graphc.ir import Graph
+from graphc.passes.canonicalise import canonicalise
 from graphc.passes.cse import cse
+from graphc.passes.dce import dce
+from graphc.passes.fold import fold_constants
+from graphc.passes.pack_updates import pack_updates
 
 __all__ = ["PASSES", "Pass", "PassResult"]
 
@@ -21,4 +25,10 @@ class Pass:
     run: Callable[[Graph], PassResult]
 
 
-PASSES: tuple[Pass, ...] = (Pass("cse", cse),)
+PASSES: tuple[Pass, ...] = (
+    Pass("canonicalise", canonicalise),
+    Pass("fold_constants", fold_constants),
+    Pass("cse", cse),
+    Pass("dce", dce),
+    Pass("pack_updates", pack_updates),
+)
