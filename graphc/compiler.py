@@ -7,22 +7,28 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import ParamSpec, TypeVar
 
 from graphc.backends.executable import Executable
 from graphc.backends.reference import ReferenceExecutable
+from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate
 from graphc.errors import CompileError
 from graphc.ir import Graph, Node, Output, OutputRole, Tensor
 from graphc.ir.verify import verify
+from graphc.memory import check, plan
 from graphc.ops import Placeholder
-from graphc.passes import PASSES
+from graphc.passes import PASSES, Pass
 from graphc.runtime import Program, Stage
 from graphc.runtime.form import Form
+from graphc.schedule import schedule
 from graphc.state import Variable
 
 __all__ = ["BACKENDS", "compile"]
 
 BACKENDS = ("torch", "reference")
+"""Fastest first: `auto` takes the first."""
+
+_P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
@@ -41,32 +47,44 @@ def compile(
     `backend`: "torch" (a generated plan of torch operations), "reference" (node by node) or "auto", the fastest there is.
     `threads` bounds the threads of each call. Raises CompileError.
     """
+    backend = _check_backend(backend)
+    _check_threads(threads)
+    form, results = Form.of(outputs, default="loss" if updates else "output")
     stages = _Stages()
-    graph, form = stages.add("graph", lambda: _declare(inputs, outputs, updates or {}), pick=0)
+    graph = stages.run("graph", _declare, inputs, dict(zip(form.names, results, strict=True)), updates or {})
     for each in PASSES:
-        graph, _ = stages.add(each.name, lambda run=each.run, graph=graph: run(graph), pick=0, counted=True)  # type: ignore[misc]
-    name = _backend(backend)
-    executable: Executable = ReferenceExecutable(graph)
-    return Program(graph, form, name, executable, stages.stages, _threads(threads))
+        graph = stages.run_pass(each, graph)
+    if backend == "reference":
+        executable: Executable = ReferenceExecutable(graph)
+    else:
+        executable = _torch_plan(graph, stages)
+    return Program(graph, form, backend, executable, stages.done, threads)
 
 
-def _backend(backend: str) -> str:
+def _torch_plan(graph: Graph, stages: _Stages) -> TorchExecutable:
+    steps = stages.run("schedule", schedule, graph, PATTERNS)
+    places = stages.run("memory", plan, steps)
+    if stages.verify:
+        for size in (0, 1, 3):
+            check(steps, places, dict.fromkeys(graph.symbols, size))
+    return TorchExecutable(steps, places, stages.run("plan", generate, steps, places))
+
+
+def _check_backend(backend: str) -> str:
     if backend == "auto":
         return BACKENDS[0]
     if backend not in BACKENDS:
-        raise CompileError(
-            f"compile: backend {backend!r} does not exist; choose 'auto' or one of {', '.join(map(repr, BACKENDS))}"
-        )
+        choices = ", ".join(map(repr, BACKENDS))
+        raise CompileError(f"compile: backend {backend!r} does not exist; choose 'auto' or one of {choices}")
     return backend
 
 
-def _threads(threads: int | None) -> int | None:
+def _check_threads(threads: int | None) -> None:
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise CompileError(f"compile: threads is a positive number or None, not {threads!r}")
-    return threads
 
 
-def _declare(inputs: Sequence[Tensor], outputs: Any, updates: Mapping[Variable, Tensor]) -> tuple[Graph, Form]:
+def _declare(inputs: Sequence[Tensor], results: Mapping[str, Tensor], updates: Mapping[Variable, Tensor]) -> Graph:
     """The graph that the user declared, checked."""
     if isinstance(inputs, Tensor) or not isinstance(inputs, Sequence):
         raise CompileError("compile: inputs is a list of placeholders, such as inputs=[points, labels]")
@@ -74,54 +92,59 @@ def _declare(inputs: Sequence[Tensor], outputs: Any, updates: Mapping[Variable, 
     for each in inputs:
         if not isinstance(each, Tensor) or not isinstance(each.node.op, Placeholder):
             raise CompileError(f"compile: {each!r} is not a placeholder; inputs are made with graphc.placeholder(...)")
+        if each.node in placeholders:
+            raise CompileError(f"compile: placeholder {each.node.op.label!r} is listed twice in inputs")
         placeholders.append(each.node)
-    if len(set(placeholders)) != len(placeholders):
-        raise CompileError("compile: a placeholder is listed twice in inputs")
-    form, tensors = Form.of(outputs, "loss" if updates else "output")
-    results = [
+    outputs = [
         Output(tensor.node, OutputRole.OUTPUT if tensor.node.origin.forward is None else OutputRole.GRADIENT, name)
-        for name, tensor in zip(form.names, tensors, strict=True)
+        for name, tensor in results.items()
     ]
     for variable, value in updates.items():
         if not isinstance(variable, Variable) or not isinstance(value, Tensor):
             raise CompileError("compile: updates map variables to tensors, as optimizer.minimize(loss) gives them")
         if value.type != variable.type:
             raise CompileError(f"compile: the update of {variable!r} has type {value.type}")
-        results.append(Output(value.node, OutputRole.UPDATE, variable.name, variable.cell))
-    if not results:
+        outputs.append(Output(value.node, OutputRole.UPDATE, variable.name, variable.cell))
+    if not outputs:
         raise CompileError("compile: there is nothing to compute: outputs and updates are empty")
-    graph = Graph(tuple(placeholders), tuple(results))
+    graph = Graph(tuple(placeholders), tuple(outputs))
     for node in graph.nodes:
         if isinstance(node.op, Placeholder) and node not in placeholders:
-            where = node.origin.location
             raise CompileError(
-                f"compile: the outputs need placeholder {node.op.label!r} (declared at {where}), which is not among the inputs"
+                f"compile: the outputs need placeholder {node.op.label!r} (declared at {node.origin.location}), "
+                "which is not among the inputs"
             )
-    return graph, form
+    return graph
 
 
 class _Stages:
     """Runs the stages: times them, verifies graphs under GRAPHC_VERIFY=1, writes their text to GRAPHC_DUMP."""
 
     def __init__(self) -> None:
-        self.stages: list[Stage] = []
-        self._verify = os.environ.get("GRAPHC_VERIFY", "") not in ("", "0")
-        dump = os.environ.get("GRAPHC_DUMP", "")
-        self._dump = Path(dump) if dump else None
+        self.done: list[Stage] = []
+        self.verify = os.environ.get("GRAPHC_VERIFY", "") not in ("", "0")
+        folder = os.environ.get("GRAPHC_DUMP", "")
+        self._folder = Path(folder) if folder else None
 
-    def add(self, name: str, run: Callable[[], _T], *, pick: int | None = None, counted: bool = False) -> _T:
+    def run(self, name: str, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         start = time.perf_counter()
-        result = run()
-        seconds = time.perf_counter() - start
-        value = result if pick is None else result[pick]  # type: ignore[index]
-        counts = dict(result[1]) if counted else {}  # type: ignore[index]
-        if self._verify and isinstance(value, Graph):
-            verify(value, f"after {name}")
-        stage = Stage(name, value, seconds, {rule: count for rule, count in counts.items() if count})
-        self.stages.append(stage)
-        if self._dump is not None:
-            self._dump.mkdir(parents=True, exist_ok=True)
-            suffix = "py" if name == "plan" else "txt"
-            path = self._dump / f"{len(self.stages):02d}-{re.sub('[^a-z0-9_]', '-', name)}.{suffix}"
-            path.write_text(f"# {name}: {stage!r}\n{value}")
+        result = function(*args, **kwargs)
+        self._record(Stage(name, result, time.perf_counter() - start))
         return result
+
+    def run_pass(self, each: Pass, graph: Graph) -> Graph:
+        start = time.perf_counter()
+        result, counts = each.run(graph)
+        seconds = time.perf_counter() - start
+        self._record(Stage(each.name, result, seconds, {rule: count for rule, count in counts.items() if count}))
+        return result
+
+    def _record(self, stage: Stage) -> None:
+        self.done.append(stage)
+        if self.verify and isinstance(stage.value, Graph):
+            verify(stage.value, f"after {stage.name}")
+        if self._folder is not None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            suffix = "py" if stage.name == "plan" else "txt"
+            path = self._folder / f"{len(self.done):02d}-{re.sub('[^a-z0-9]+', '-', stage.name)}.{suffix}"
+            path.write_text(f"# {stage!r}\n{stage}")

@@ -8,7 +8,7 @@ from graphc.ir.node import Node
 from graphc.ir.op import OPS, Arg, Op, Sample, TorchCall
 from graphc.ir.origin import Origin, Scope
 from graphc.ir.output import Output, OutputRole
-from graphc.ir.tensor import FUNCTIONS, Tensor, TensorLike, apply, complaint, function
+from graphc.ir.tensor import FUNCTIONS, Tensor, TensorLike, apply, complaint, function, is_number, is_tensor_like
 
 __all__ = [
     "FUNCTIONS",
@@ -30,5 +30,7 @@ __all__ = [
     "apply",
     "complaint",
     "function",
+    "is_number",
+    "is_tensor_like",
     "topological_order",
 ]

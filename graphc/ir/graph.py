@@ -70,7 +70,7 @@ class Graph:
         return Graph(self.inputs, tuple(output for output in self.outputs if output.role in roles), self.name)
 
     def to_networkx(self) -> networkx.MultiDiGraph:
-        """The graph for other tools: a node for each node (attributes `op`, `type`, `origin`), an edge for each operand.
+        """The graph for other tools: a node for each node (with `op`, `type` and `origin`), an edge for each operand.
 
         Nodes are numbered in topological order. Edges have the operand's `position`.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -25,7 +26,7 @@ OPS: dict[str, type[Op]] = {}
 class TorchCall:
     """How the torch plan computes an op with one torch call.
 
-    The call is `function(*operands, *arguments, **keywords)`, where `arguments` and `keywords` name attributes of the op.
+    The call is `function(*operands, *arguments, **keywords)`; `arguments` and `keywords` name attributes of the op.
     Forms: `out` writes into `out=`; `into` takes the destination first, as `copy_` does; `view` returns a view of its
     only operand; `new` returns a tensor of its own. `alias` lists the operands whose memory `out` may be; torch is
     silently wrong when an output aliases an operand that is not listed.
@@ -38,11 +39,13 @@ class TorchCall:
     keywords: Mapping[str, str] = field(default_factory=dict)
     sequence: bool = False
     """The operands are passed as one tuple, as to `torch.cat`."""
+    destination: str = "out"
+    """The keyword of the `out` form."""
 
 
 @dataclass(frozen=True)
 class Arg:
-    """An operand of a sample: values drawn uniformly between `low` and `high`; whole numbers (hence ties) if `integer`."""
+    """An operand of a sample: values drawn uniformly from [low, high]; whole numbers, hence ties, if `integer`."""
 
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.float32
@@ -75,9 +78,10 @@ class Sample:
 
 
 class Op:
-    """Base of every op. A subclass is a frozen dataclass; two ops are equal when class and attributes are.
+    """Base of every op. A subclass is a frozen dataclass; with `abstract=True`, a base of several and no op itself.
 
-    A leaf op (no operands) such as a placeholder or a cell has no `eval`: the program supplies its value.
+    Two ops are equal when class and attributes are, where numbers count as printed: 0.0 is not -0.0, 1 is not 1.0, and
+    NaN is NaN. A leaf op (no operands) such as a placeholder or a cell has no `eval`: the program supplies its value.
     """
 
     name: ClassVar[str]
@@ -88,10 +92,26 @@ class Op:
     is_pointwise: ClassVar[bool] = False
     """Element i of the result depends on element i of each operand only, and all operands have the result's shape."""
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
+    def __init_subclass__(cls, *, abstract: bool = False) -> None:
+        super().__init_subclass__()
         cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
-        OPS[cls.name] = cls
+        if not abstract:
+            OPS[cls.name] = cls
+        for method in ("__eq__", "__hash__"):  # a dataclass writes its own where a class has none of its own
+            if method not in cls.__dict__:
+                setattr(cls, method, getattr(cls, method))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Op):
+            return NotImplemented
+        return self is other or (type(self) is type(other) and self._key == other._key)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._key))
+
+    @cached_property
+    def _key(self) -> tuple[object, ...]:
+        return tuple(_exact(value) for value in self.attributes.values())
 
     def infer(self, *inputs: Any, **unused: Any) -> TensorType:
         """The type of the result from the types of the operands. Raises ShapeError or DTypeError."""
@@ -120,7 +140,7 @@ class Op:
 
     def bound(self, sizes: Mapping[str, int]) -> Op:
         """The op with every symbolic size in its attributes replaced by a number."""
-        changes = {}
+        changes: dict[str, Any] = {}
         for name, value in self.attributes.items():
             if isinstance(value, Dim):
                 changes[name] = value.evaluate(sizes)
@@ -133,6 +153,15 @@ class Op:
     def __str__(self) -> str:
         attributes = ", ".join(f"{name}={_text(value)}" for name, value in self.attributes.items())
         return f"{self.name}({attributes})" if attributes else self.name
+
+
+def _exact(value: object) -> object:
+    """What equal attributes have in common; never asks whether two symbolic sizes are equal."""
+    if isinstance(value, tuple):
+        return tuple(map(_exact, value))
+    if isinstance(value, Dim):
+        return value.terms
+    return repr(value) if isinstance(value, (bool, int, float)) else value
 
 
 def _text(value: object) -> str:

@@ -13,9 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+import torch
+
+from graphc.errors import one_line
+
 __all__ = ["Origin", "Scope", "current_origin", "entered", "inherited", "next_ident", "user_location"]
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_NOT_USERS = tuple(
+    os.path.dirname(os.path.abspath(path)) + os.sep for path in (os.path.dirname(__file__), torch.__file__)
+)
 _ids = itertools.count()
 
 
@@ -31,7 +37,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`ident` names the node that the user built, through all stages; `forward` is the ident of the differentiated node."""
+    """`ident` names the node that the user built, through all stages; `forward` is that of the differentiated node."""
 
     ident: int
     file: str = ""
@@ -45,14 +51,13 @@ class Origin:
         """`file:line` as an error message shows it: the path is relative when it lies below the working directory."""
         if not self.file:
             return ""
-        path = self.file
-        directory = os.getcwd() + os.sep
-        return f"{path[len(directory) :] if path.startswith(directory) else path}:{self.line}"
+        path = one_line(self.file.removeprefix(os.getcwd() + os.sep))
+        return f"{path}:{self.line}"
 
     @property
     def module(self) -> str:
         """Dotted path of the module that built the node, such as `net.0`; empty outside modules."""
-        return ".".join(scope.name for scope in self.scopes)
+        return ".".join(one_line(scope.name) for scope in self.scopes)
 
     def touched_by(self, pass_name: str) -> Origin:
         return self if pass_name in self.passes else replace(self, passes=(*self.passes, pass_name))
@@ -73,9 +78,9 @@ def next_ident() -> int:
 
 
 def user_location() -> tuple[str, int]:
-    """File and line of the innermost frame outside graphc."""
+    """File and line of the innermost frame outside graphc and torch."""
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_code.co_filename.startswith(_NOT_USERS):
         if frame.f_back is None:
             return "", 0
         frame = frame.f_back

@@ -5,29 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from graphc.errors import one_line
 from graphc.ir.node import Node
 from graphc.ir.output import Output
 
 __all__ = ["excerpt", "names_of", "print_graph"]
 
 
-def print_graph(
-    name: str,
-    inputs: Sequence[Node],
-    nodes: Sequence[Node],
-    outputs: Sequence[Output],
-    marks: Mapping[Node, str] | None = None,
-) -> str:
-    """The text of a graph; a node in `marks` has its mark written under it."""
+def print_graph(name: str, inputs: Sequence[Node], nodes: Sequence[Node], outputs: Sequence[Output]) -> str:
+    """The text of a graph."""
     names = names_of((*inputs, *nodes))
     header = ", ".join(f"{names[node]}: {node.type}" for node in inputs)
     lines = [f"{name}({header})"]
     placeholders = set(inputs)
-    for node in nodes:
-        if node not in placeholders:
-            lines.append("  " + _line(node, names))
-        if marks and node in marks:
-            lines.append(f"  ^^^ {marks[node]}")
+    lines.extend("  " + _line(node, names) for node in nodes if node not in placeholders)
     for output in outputs:
         target = (
             f"update {_quoted(output.cell.name)}"
@@ -38,12 +29,13 @@ def print_graph(
     return "\n".join(lines) + "\n"
 
 
-def excerpt(nodes: Sequence[Node], fault: Node, problem: str, context: int = 3) -> str:
-    """The lines around `fault`, with `problem` written under it."""
-    names = names_of(nodes)
-    at = nodes.index(fault)
+def excerpt(inputs: Sequence[Node], nodes: Sequence[Node], fault: Node, problem: str, context: int = 3) -> str:
+    """The lines of the graph around `fault`, with `problem` written under it."""
+    names = names_of((*inputs, *nodes))
+    order = list(names)
+    at = order.index(fault)
     lines = []
-    for node in nodes[max(0, at - context) : at + context + 1]:
+    for node in order[max(0, at - context) : at + context + 1]:
         lines.append("  " + _line(node, names))
         if node is fault:
             lines.append(f"  ^^^ {problem}")
@@ -72,7 +64,7 @@ def _shown(value: object) -> str:
         return _quoted(value)
     if isinstance(value, tuple):
         return "(" + ", ".join(_shown(entry) for entry in value) + ("," if len(value) == 1 else "") + ")"
-    return str(value)
+    return one_line(str(value))
 
 
 def _quoted(name: str) -> str:

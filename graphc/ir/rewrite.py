@@ -60,7 +60,7 @@ def _sweep(graph: Graph, by_op: Mapping[type[Op], list[Rule]], fired: Counter[st
         for _ in range(MAX_ROUNDS):
             for each in by_op.get(type(node.op), ()):
                 start = next_ident()
-                with inherited(node.origin):
+                with inherited(node.origin.touched_by(name)):
                     replacement = each.apply(node)
                 if replacement is None or replacement.node is node:
                     continue

@@ -10,22 +10,48 @@ from typing import Any, NoReturn, TypeVar, Union
 
 import torch
 
-from graphc.dims import Size
-from graphc.errors import DTypeError, GraphcError, ShapeError, SymbolicValueError, compose
+from graphc.dims import Dim, Size
+from graphc.errors import DTypeError, GraphcError, ShapeError, SymbolicValueError, compose, one_line
 from graphc.ir.node import Node
 from graphc.ir.op import Op
 from graphc.ir.origin import Origin, current_origin
 from graphc.types import TensorType
 
-__all__ = ["FUNCTIONS", "Tensor", "TensorLike", "apply", "complaint", "function"]
+__all__ = ["FUNCTIONS", "Tensor", "TensorLike", "apply", "complaint", "function", "is_number", "is_tensor_like"]
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """The functions that users call, by name: what `Tensor` methods dispatch to."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _E = TypeVar("_E", bound=GraphcError)
-TensorLike = Union["Tensor", int, float, bool, torch.Tensor]
-Dims = Union[int, Sequence[int], None]
+TensorLike = Union["Tensor", int, float, bool, Dim, torch.Tensor]
+Dims = int | Sequence[int] | None
+
+INFIX = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "pow": "**",
+    "matmul": "@",
+    "eq": "==",
+    "ne": "!=",
+    "lt": "<",
+    "le": "<=",
+    "gt": ">",
+    "ge": ">=",
+}
+"""Functions of two operands that error messages show as their operator."""
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` promotes like a Python number; a symbolic size does."""
+    return isinstance(value, (bool, int, float, Dim))
+
+
+def is_tensor_like(value: object) -> bool:
+    """Whether `value` may be an operand: a tensor of any kind or a number."""
+    return isinstance(value, (Tensor, torch.Tensor)) or is_number(value) or hasattr(value, "__array__")
 
 
 def function(f: _F) -> _F:
@@ -49,8 +75,11 @@ def complaint(
     kind: type[_E], name: str, problem: str, *operands: Tensor, remedy: str = "", origin: Origin | None = None
 ) -> _E:
     """An error that names the function, its operands' types, the user's line and the remedy."""
-    if operands:
-        problem += ", in " + f"{name}({', '.join(str(operand.type) for operand in operands)})"
+    types = [str(operand.type) for operand in operands]
+    if len(types) == 2 and name in INFIX:
+        problem += f", in {types[0]} {INFIX[name]} {types[1]}"
+    elif types:
+        problem += f", in {name}({', '.join(types)})"
     return kind(compose(name, problem, where=(origin or current_origin()).location, remedy=remedy))
 
 
@@ -98,7 +127,13 @@ class Tensor:
         return self.type.numel
 
     def size(self, dim: int | None = None) -> Any:
-        return self.shape if dim is None else self.shape[dim]
+        if dim is None:
+            return self.shape
+        try:
+            return self.shape[dim]
+        except IndexError:
+            problem = f"dimension {dim} does not exist, there are {self.ndim}"
+            raise complaint(ShapeError, "size", problem, self) from None
 
     # What a symbol cannot do.
 
@@ -129,6 +164,17 @@ class Tensor:
     def numpy(self) -> NoReturn:
         self._no_value("numpy()")
 
+    def __array__(self, *arguments: object, **options: object) -> NoReturn:
+        self._no_value("conversion to a NumPy array")
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
+        """torch's functions compute at once. (A TypeError from here lets `torch_tensor + x` go on to `x.__radd__`.)"""
+        name = one_line(str(getattr(func, "__name__", func)))
+        remedy = f"use graphc.{name}" if name in FUNCTIONS else "use graphc's functions and layers"
+        problem = "torch computes at once, and a symbolic tensor has no value yet"
+        raise complaint(SymbolicValueError, f"torch.{name}", problem, remedy=remedy)
+
     def tolist(self) -> NoReturn:
         self._no_value("tolist()")
 
@@ -150,13 +196,12 @@ class Tensor:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a 0-d tensor")
+            raise complaint(SymbolicValueError, "len()", "a 0-d tensor has no length", self)
         size = self.shape[0]
         if isinstance(size, int):
             return size
-        raise complaint(
-            SymbolicValueError, "len()", f"the first size, {size}, has no number yet", remedy="use x.shape[0]"
-        )
+        problem = f"the first size, {size}, has no number yet"
+        raise complaint(SymbolicValueError, "len()", problem, self, remedy="use x.shape[0]")
 
     def __contains__(self, item: object) -> bool:
         self._no_value("in")
@@ -175,10 +220,10 @@ class Tensor:
         return id(self.node)
 
     def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
-        return _call("eq", self, other)
+        return _call("eq", self, other) if is_tensor_like(other) else NotImplemented
 
     def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
-        return _call("ne", self, other)
+        return _call("ne", self, other) if is_tensor_like(other) else NotImplemented
 
     def __lt__(self, other: TensorLike) -> Tensor:
         return _call("lt", self, other)
@@ -214,7 +259,8 @@ class Tensor:
         return _call("div", self, other)
 
     def __rtruediv__(self, other: TensorLike) -> Tensor:
-        return _call("div", other, self)
+        # As torch, which differs from a division in the last bit.
+        return _call("mul", _call("reciprocal", self), other) if is_number(other) else _call("div", other, self)
 
     def __pow__(self, other: TensorLike) -> Tensor:
         return _call("pow", self, other)

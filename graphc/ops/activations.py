@@ -15,7 +15,7 @@ from graphc.types import Array, TensorType, dtype_name
 __all__ = ["leaky_relu", "relu", "sigmoid", "tanh"]
 
 
-class Activation(Op):
+class Activation(Op, abstract=True):
     """A pointwise op on one floating tensor."""
 
     is_pointwise = True

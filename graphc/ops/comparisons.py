@@ -10,12 +10,12 @@ import torch
 from graphc.errors import DTypeError
 from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, operands
-from graphc.types import Array, TensorType, check_dtype, dtype_name, same_shape
+from graphc.types import Array, DType, TensorType, check_dtype, dtype_name, same_shape
 
 __all__ = ["cast", "eq", "ge", "gt", "le", "lt", "ne"]
 
 
-class Comparison(Op):
+class Comparison(Op, abstract=True):
     """A pointwise op of two operands of one type that gives booleans; it has no gradient."""
 
     is_pointwise = True
@@ -102,7 +102,7 @@ class Cast(Op):
 
     torch = TorchCall(torch.Tensor.copy_, form="into")
     is_pointwise = True
-    dtype: torch.dtype
+    dtype: DType
 
     def infer(self, x: TensorType) -> TensorType:
         return TensorType(x.shape, self.dtype)

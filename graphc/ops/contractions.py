@@ -69,9 +69,7 @@ def matmul(x: TensorLike, y: TensorLike) -> Tensor:
         raise complaint(ShapeError, "matmul", f"inner sizes: {error}", a, b) from None
     if differ:
         problem = f"inner sizes differ, {inner[0]} != {inner[1]}"
-        raise complaint(
-            ShapeError, "matmul", problem, a, b, remedy="the last size of x and the first of y are summed over"
-        )
+        raise complaint(ShapeError, "matmul", problem, a, b)
     result_shape_x = () if a.ndim == 1 else a.shape[-2:-1]
     result_shape_y = () if b.ndim == 1 else b.shape[-1:]
     a = a.unsqueeze(0) if a.ndim == 1 else a

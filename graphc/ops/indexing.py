@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphc.dims import Dim, Size, divide
-from graphc.errors import ShapeError
+from graphc.dims import Dim, Size, divide, non_negative, same
+from graphc.errors import ShapeError, type_name
 from graphc.ir import OPS, Tensor, apply, complaint, function
+from graphc.types import as_index
 
 __all__ = ["getitem"]
 
@@ -17,16 +18,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
 
     On a symbolic size `n`, `a:`, `:-b`, `a:-b` and single indices are accepted; that they fit is checked at each call.
     """
-    keys = list(key) if isinstance(key, tuple) else [key]
-    for entry in keys:
-        if isinstance(entry, bool) or not (entry is None or entry is Ellipsis or isinstance(entry, (int, slice))):
-            raise complaint(
-                ShapeError,
-                "getitem",
-                f"an index is a {type(entry).__name__}",
-                x,
-                remedy="use integers, slices, None and ...; to choose by element use graphc.where",
-            )
+    keys: list[Any] = [_index(entry, x) for entry in (key if isinstance(key, tuple) else (key,))]
     ellipses = sum(entry is Ellipsis for entry in keys)
     taken = sum(isinstance(entry, (int, slice)) for entry in keys)
     if ellipses > 1:
@@ -54,15 +46,33 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     return x.reshape(shape)
 
 
+def _index(entry: object, x: Tensor) -> Any:
+    """One part of an index, with whole numbers of any library as int."""
+    if entry is None or entry is Ellipsis:
+        return entry
+    if isinstance(entry, slice):
+        return slice(*(_edge(part, x) for part in (entry.start, entry.stop, entry.step)))
+    position = as_index(entry)
+    if position is None:
+        problem = f"an index is {type_name(entry)}"
+        remedy = "use integers, slices, None and ...; to choose by element use graphc.where"
+        raise complaint(ShapeError, "getitem", problem, x, remedy=remedy)
+    return position
+
+
+def _edge(part: object, x: Tensor) -> Size | None:
+    if part is None or isinstance(part, Dim):
+        return part
+    position = as_index(part)
+    if position is None:
+        raise complaint(ShapeError, "getitem", f"a slice is made of integers and sizes, not {part!r}", x)
+    return position
+
+
 def _slice(x: Tensor, dim: int, start: Size, length: Size, step: int) -> Tensor:
-    if step == 1 and isinstance(start, int) and start == 0 and _is_same(length, x.shape[dim]):
+    if step == 1 and same(start, 0) and same(length, x.shape[dim]):
         return x
     return apply(OPS["slice"](dim, start, length, step), x)  # type: ignore[call-arg]  # the op behind the name
-
-
-def _is_same(a: Size, b: Size) -> bool:
-    difference = a - b
-    return isinstance(difference, int) and difference == 0
 
 
 def _position(x: Tensor, dim: int, index: int) -> Size:
@@ -76,25 +86,23 @@ def _range(x: Tensor, dim: int, key: slice) -> tuple[Size, Size, int]:
     """Start, length and step of a slice."""
     size = x.shape[dim]
     step = 1 if key.step is None else key.step
-    for part in (key.start, key.stop, step):
-        if not (part is None or isinstance(part, (int, Dim))) or isinstance(part, bool):
-            raise complaint(ShapeError, "getitem", f"a slice is made of integers, not {part!r}", x)
     if not isinstance(step, int) or step < 1:
         raise complaint(ShapeError, "getitem", f"step {step} is not a positive integer", x)
     if isinstance(size, int) and not isinstance(key.start, Dim) and not isinstance(key.stop, Dim):
-        start, stop, _ = key.indices(size)
-        return start, max(0, -(-(stop - start) // step)), step
-    start = _bound(0 if key.start is None else key.start, size)
-    if key.stop is not None and isinstance(key.stop, int) and key.stop >= 0 and isinstance(size, Dim):
+        first, last, _ = key.indices(size)
+        return first, len(range(first, last, step)), step
+    if isinstance(key.stop, int) and key.stop >= 0 and isinstance(size, Dim):
         problem = f"the length of [{_shown(key)}] on size {size} depends on whether {size} reaches {key.stop}"
         raise complaint(ShapeError, "getitem", problem, x, remedy="slice from a position (a:) or up to the end (:-b)")
+    start = _bound(0 if key.start is None else key.start, size)
     stop = size if key.stop is None else _bound(key.stop, size)
+    if non_negative(start - stop):
+        return 0, 0, 1
     length = divide(stop - start, step)
     if length is None:
         problem = f"the length of [{_shown(key)}] on size {size}, ({stop - start}) / {step}, is not a polynomial"
-        raise complaint(
-            ShapeError, "getitem", problem, x, remedy="reshape to (..., -1, step) and index, or drop the step"
-        )
+        remedy = "reshape to (..., -1, step) and index, or drop the step"
+        raise complaint(ShapeError, "getitem", problem, x, remedy=remedy)
     return start, length, step
 
 

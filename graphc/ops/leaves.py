@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, ShapeError
-from graphc.ir import Cell, Op, Tensor, apply, complaint, function
-from graphc.types import Array, TensorType, check_dtype, check_shape
+from graphc.errors import DTypeError, ShapeError, type_name
+from graphc.ir import Cell, Op, Tensor, apply, complaint, function, is_number
+from graphc.types import Array, TensorType, as_array, check_dtype, check_shape, dtype_name
 
 __all__ = ["CellValue", "Constant", "Placeholder", "SizeValue", "TensorConstant", "constant", "placeholder"]
 
@@ -29,18 +28,10 @@ class Placeholder(Op):
 
 @dataclass(frozen=True)
 class Constant(Op):
-    """A number. Equal when the printed values are, so that -0.0 is not 0.0 and NaN is NaN."""
+    """A number."""
 
-    value: int | float | bool = field(compare=False)
+    value: int | float | bool
     dtype: torch.dtype
-    text: str = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "text", repr(self.value))
-
-    @property
-    def attributes(self) -> dict[str, object]:
-        return {"value": self.value, "dtype": self.dtype}
 
     def infer(self) -> TensorType:
         return TensorType((), self.dtype)
@@ -104,7 +95,7 @@ def placeholder(name: str, shape: Sequence[Size | str], dtype: torch.dtype = tor
     from another tensor's `.shape`. Raises ShapeError or DTypeError for what is neither.
     """
     if not isinstance(name, str) or not name:
-        raise complaint(ShapeError, "placeholder", f"a name is a string, not {name!r}")
+        raise complaint(ShapeError, "placeholder", f"a name is a non-empty string, not {name!r}")
     try:
         type_ = TensorType(check_shape(shape), check_dtype(dtype))
     except (ShapeError, DTypeError) as error:
@@ -117,26 +108,18 @@ def constant(value: object, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor of fixed values: a number, or a copy of a torch tensor (or of what `torch.as_tensor` takes)."""
     if isinstance(value, Tensor):
         raise complaint(DTypeError, "constant", "a symbolic tensor is not a constant", value)
-    if isinstance(value, Dim):
-        return apply(SizeValue(value, check_dtype(dtype or torch.int64)))
-    if isinstance(value, (bool, int, float)):
-        default = {bool: torch.bool, int: torch.int64, float: torch.get_default_dtype()}[type(value)]
-        return apply(_number(value, check_dtype(dtype or default)))
     try:
-        array = torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise complaint(DTypeError, "constant", f"cannot make a tensor of {type(value).__name__}: {error}") from None
-    array = array.detach().to(check_dtype(dtype or array.dtype), copy=True).contiguous()
-    return apply(_number(array.item(), array.dtype) if array.ndim == 0 else TensorConstant(array))
-
-
-def _number(value: int | float | bool, dtype: torch.dtype) -> Constant:
-    """The constant as `dtype` holds it, so that equal constants are equal ops."""
-    if not dtype.is_floating_point and isinstance(value, float) and not math.isfinite(value):
-        raise complaint(DTypeError, "constant", f"{value} has no value as {dtype}")
-    try:
-        return Constant(
-            torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else None).to(dtype).item(), dtype
-        )
-    except (RuntimeError, OverflowError, ValueError) as error:
-        raise complaint(DTypeError, "constant", f"{value} does not fit {dtype}: {error}") from None
+        if isinstance(value, Dim):
+            return apply(SizeValue(value, check_dtype(dtype or torch.int64)))
+        # A number is kept as `dtype` holds it, so that equal constants are equal ops.
+        array = as_array(value, dtype if dtype is None else check_dtype(dtype))
+        kept = check_dtype(array.dtype)
+    except DTypeError as error:
+        raise complaint(DTypeError, "constant", str(error)) from None
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        shown = f"{value!r}" if is_number(value) else type_name(value)
+        wanted = "a tensor" if dtype is None else f"{dtype_name(dtype)}"
+        raise complaint(DTypeError, "constant", f"cannot make {wanted} of {shown}: {error}") from None
+    if array.ndim == 0:
+        return apply(Constant(array.item(), kept))
+    return apply(TensorConstant(array.clone(memory_format=torch.contiguous_format)))

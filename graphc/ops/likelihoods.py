@@ -17,9 +17,10 @@ __all__ = ["binary_cross_entropy_terms"]
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Op):
-    """-(t·log p + (1 - t)·log(1 - p)), logarithms clamped at -100; the gradient to p has its denominator at 1e-12 or more.
+    """-(t·log p + (1 - t)·log(1 - p)), logarithms clamped at -100.
 
-    Source: torch documentation of `torch.nn.BCELoss`. Unlike torch, p outside [0, 1] gives NaN and not an exception.
+    The gradient to p has a denominator of at least 1e-12. Source: torch documentation of `torch.nn.BCELoss`. Unlike
+    torch, p outside [0, 1] gives NaN and not an exception.
     """
 
     is_pointwise = True

@@ -7,33 +7,23 @@ from collections.abc import Sequence
 import torch
 
 from graphc import dims
-from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, ShapeError
-from graphc.ir import FUNCTIONS, Tensor, TensorLike, complaint
+from graphc.dims import Size
+from graphc.errors import DTypeError, ShapeError, type_name
+from graphc.ir import FUNCTIONS, Tensor, TensorLike, complaint, is_number, is_tensor_like
+from graphc.types import as_index, dtype_name
 
 __all__ = ["as_tensor", "broadcast_shapes", "is_number", "normalise_dim", "normalise_dims", "operands", "result_dtype"]
-
-Number = (bool, int, float)
-
-
-def is_number(value: object) -> bool:
-    """Whether `value` promotes like a Python number; a symbolic size does."""
-    return isinstance(value, (*Number, Dim))
 
 
 def as_tensor(name: str, value: TensorLike, dtype: torch.dtype | None = None) -> Tensor:
     """`value` as a symbolic tensor. Raises DTypeError for what cannot be one."""
     if isinstance(value, Tensor):
         return value
-    if is_number(value) or isinstance(value, torch.Tensor) or hasattr(value, "__array__"):
+    if is_tensor_like(value):
         result: Tensor = FUNCTIONS["constant"](value, dtype)
         return result
-    raise complaint(
-        DTypeError,
-        name,
-        f"an operand is a {type(value).__name__}",
-        remedy="operands are symbolic tensors, torch tensors or numbers",
-    )
+    problem = f"an operand is {value!r}, of type {type_name(value)}"
+    raise complaint(DTypeError, name, problem, remedy="operands are symbolic tensors, torch tensors or numbers")
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -69,15 +59,41 @@ def _combine(higher: torch.dtype | None, lower: torch.dtype | None) -> torch.dty
     return higher
 
 
-def operands(name: str, *values: TensorLike, floating: bool = False, dtype: torch.dtype | None = None) -> list[Tensor]:
-    """The operands of a pointwise op: one dtype (torch's promotion; the default floating one if `floating`), one shape."""
+def operands(
+    name: str,
+    *values: TensorLike,
+    floating: bool = False,
+    dtype: torch.dtype | None = None,
+    wraps: bool = True,
+) -> list[Tensor]:
+    """The operands of a pointwise op with one dtype (torch's promotion, or `dtype`) and one shape.
+
+    With `floating`, integers become the default floating dtype. An integer that the dtype cannot hold wraps around, as
+    in torch's arithmetic, or is a DTypeError when not `wraps`.
+    """
     kept = [value if is_number(value) else as_tensor(name, value) for value in values]
     if dtype is None:
         dtype = result_dtype(kept)
     if floating and not dtype.is_floating_point:
         dtype = torch.get_default_dtype()
-    tensors = [cast(value, dtype) if isinstance(value, Tensor) else as_tensor(name, value, dtype) for value in kept]
+    tensors = []
+    for value in kept:
+        if isinstance(value, Tensor):
+            tensors.append(cast(value, dtype))
+        else:
+            held = _held(name, value, dtype, wraps) if isinstance(value, int) else value
+            tensors.append(as_tensor(name, held, dtype))
     return broadcast(name, tensors)
+
+
+def _held(name: str, value: int, dtype: torch.dtype, wraps: bool) -> int | float | bool:
+    """What a tensor of `dtype` makes of an integer operand."""
+    if isinstance(value, bool) or dtype is torch.bool or dtype.is_floating_point:
+        return value
+    limits = torch.iinfo(torch.int64 if wraps else dtype)
+    if not limits.min <= value <= limits.max:
+        raise complaint(DTypeError, name, f"{value} does not fit {dtype_name(dtype)}", remedy="convert with .to(dtype)")
+    return torch.tensor(value).to(dtype).item()
 
 
 def broadcast(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -113,19 +129,19 @@ def _conflict(a: Size, b: Size, back: int) -> tuple[str]:
 
 
 def normalise_dim(name: str, dim: int, ndim: int, x: Tensor) -> int:
-    """`dim` counted from the front. Raises ShapeError when it is out of range."""
-    if not isinstance(dim, int) or isinstance(dim, bool):
+    """`dim` counted from the front; a 0-d tensor has dimension 0, as in torch. Raises ShapeError when out of range."""
+    index = as_index(dim)
+    if index is None:
         raise complaint(ShapeError, name, f"a dimension is an integer, not {dim!r}", x)
-    if not -max(ndim, 1) <= dim < max(ndim, 1):
-        raise complaint(ShapeError, name, f"dimension {dim} does not exist, there are {ndim}", x)
-    return dim % ndim if ndim else 0
+    if not -max(ndim, 1) <= index < max(ndim, 1):
+        raise complaint(ShapeError, name, f"dimension {index} does not exist, there are {ndim}", x)
+    return index % ndim if ndim else 0
 
 
-def normalise_dims(name: str, dim: int | Sequence[int] | None, x: Tensor) -> tuple[int, ...]:
-    """The dimensions of a reduction, sorted; None and the empty sequence mean all of them, as in torch."""
-    if dim is None or (not isinstance(dim, int) and len(dim) == 0):
-        return tuple(range(x.ndim))
-    found = [normalise_dim(name, d, x.ndim, x) for d in ((dim,) if isinstance(dim, int) else dim)]
+def normalise_dims(name: str, dim: int | Sequence[int], x: Tensor) -> tuple[int, ...]:
+    """One dimension or several, counted from the front, in the order given. Raises ShapeError."""
+    entries = dim if isinstance(dim, Sequence) else (dim,)
+    found = tuple(normalise_dim(name, d, x.ndim, x) for d in entries)
     if len(set(found)) != len(found):
-        raise complaint(ShapeError, name, f"a dimension appears twice in {dim}", x)
-    return tuple(sorted(found)) if x.ndim else ()
+        raise complaint(ShapeError, name, f"a dimension appears twice in {dim!r}", x)
+    return found

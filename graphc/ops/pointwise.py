@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from graphc.dims import Dim
 from graphc.errors import DTypeError
 from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
-from graphc.ops.operands import as_tensor, broadcast, is_number, operands
+from graphc.ops.operands import as_tensor, broadcast, cast, operands, result_dtype
 from graphc.types import Array, TensorType, dtype_name, same_shape
 
 __all__ = [
@@ -35,7 +34,7 @@ __all__ = [
 ]
 
 
-class Unary(Op):
+class Unary(Op, abstract=True):
     """A pointwise op of one operand that keeps its dtype."""
 
     is_pointwise = True
@@ -52,7 +51,7 @@ class Unary(Op):
         yield Sample(cls(), (Arg((4, 3), torch.float64, low, high),))
 
 
-class FloatUnary(Unary):
+class FloatUnary(Unary, abstract=True):
     """A unary op on floating tensors."""
 
     def infer(self, x: TensorType) -> TensorType:
@@ -61,7 +60,7 @@ class FloatUnary(Unary):
         return x
 
 
-class Binary(Op):
+class Binary(Op, abstract=True):
     """A pointwise op of two operands of one type."""
 
     is_pointwise = True
@@ -174,8 +173,7 @@ class Pow(Binary):
         # As torch: no gradient to the base where the exponent is 0, none to the exponent where 0 ** positive.
         base = g * (b * a.pow(b - 1.0))
         exponent = g * (y * a.log())
-        zero = g * 0.0
-        return zero.where(b == 0.0, base), (y * 0.0).where((a == 0.0).where(b >= 0.0, b != b), exponent)
+        return where(b == 0.0, 0.0, base), where(where(a == 0.0, b >= 0.0, False), 0.0, exponent)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
@@ -192,8 +190,13 @@ class PowNumber(Unary):
     exponent: int | float
 
     def infer(self, x: TensorType) -> TensorType:
-        if not x.dtype.is_floating_point and (isinstance(self.exponent, float) or self.exponent < 0):
-            raise DTypeError(f"exponent {self.exponent} needs a floating base, not {dtype_name(x.dtype)}")
+        if x.dtype is torch.bool:
+            raise DTypeError("is not defined for bool")
+        if not x.dtype.is_floating_point:
+            if isinstance(self.exponent, float) or self.exponent < 0:
+                raise DTypeError(f"exponent {self.exponent} needs a floating base, not {dtype_name(x.dtype)}")
+            if self.exponent > torch.iinfo(x.dtype).max:
+                raise DTypeError(f"exponent {self.exponent} does not fit {dtype_name(x.dtype)}")
         return x
 
     def eval(self, x: Array) -> Array:
@@ -344,7 +347,8 @@ class Minimum(Binary):
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         a, b = y.inputs
-        return _share(g, a == b, a > b), _share(g, a == b, b > a)
+        half = where(a == b, g * 0.5, g)
+        return where(a > b, 0.0, half), where(b > a, 0.0, half)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
@@ -363,12 +367,8 @@ class Maximum(Minimum):
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         a, b = y.inputs
-        return _share(g, a == b, a < b), _share(g, a == b, b < a)
-
-
-def _share(g: Tensor, tied: Tensor, lost: Tensor) -> Tensor:
-    shared = (g * 0.5).where(tied, g)
-    return (g * 0.0).where(lost, shared)
+        half = where(a == b, g * 0.5, g)
+        return where(a < b, 0.0, half), where(b < a, 0.0, half)
 
 
 @dataclass(frozen=True)
@@ -417,8 +417,7 @@ class Where(Op):
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[None, Tensor, Tensor]:
         condition = y.inputs[0]
-        zero = as_tensor("where", 0.0, g.dtype).broadcast_to(g.shape)
-        return None, g.where(condition, zero), zero.where(condition, g)
+        return None, where(condition, g, 0.0), where(condition, 0.0, g)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
@@ -441,24 +440,33 @@ def sub(x: TensorLike, y: TensorLike) -> Tensor:
 @function
 def mul(x: TensorLike, y: TensorLike) -> Tensor:
     """x · y."""
-    return apply(Mul(), *operands("mul", x, y))
+    return _scaled(Mul(), x, y, scales=(x, y))
 
 
 @function
 def div(x: TensorLike, y: TensorLike) -> Tensor:
     """x / y; integers divide to the default floating dtype."""
-    return apply(Div(), *operands("div", x, y, floating=True))
+    return _scaled(Div(), x, y, scales=(y,))
+
+
+def _scaled(op: Mul | Div, x: TensorLike, y: TensorLike, scales: Sequence[TensorLike]) -> Tensor:
+    """`op` on x and y. As in torch, a number or a 0-d tensor of another dtype scales half precision in float32."""
+    pair = operands(op.name, x, y, floating=isinstance(op, Div))
+    dtype = pair[0].dtype
+    if dtype in (torch.float16, torch.bfloat16) and any(_is_scale(scale, dtype) for scale in scales):
+        return cast(apply(op, *operands(op.name, x, y, dtype=torch.float32)), dtype)
+    return apply(op, *pair)
+
+
+def _is_scale(x: TensorLike, dtype: torch.dtype) -> bool:
+    return not isinstance(x, (Tensor, Array)) or (x.ndim == 0 and x.dtype is not dtype)
 
 
 @function
 def pow_(x: TensorLike, exponent: TensorLike) -> Tensor:
     """x to the power `exponent`, a number or a tensor."""
-    if isinstance(x, Tensor) and is_number(exponent) and not isinstance(exponent, Dim):
-        assert isinstance(exponent, (int, float)), "is_number says so"
-        base = numeric("pow", x)
-        if isinstance(exponent, float):
-            base = floating("pow", base)
-        return apply(PowNumber(exponent), base)
+    if isinstance(x, Tensor) and isinstance(exponent, (int, float)):
+        return apply(PowNumber(exponent), cast(x, result_dtype([x, exponent])))
     return apply(Pow(), *operands("pow", x, exponent))
 
 
@@ -500,14 +508,16 @@ def abs_(x: TensorLike) -> Tensor:
 
 @function
 def sign(x: TensorLike) -> Tensor:
-    """-1, 0 or 1 as x is negative, zero or positive."""
-    return apply(Sign(), numeric("sign", x))
+    """-1, 0 or 1 as x is negative, zero or positive; a bool is its own sign."""
+    tensor = as_tensor("sign", x)
+    return tensor if tensor.dtype is torch.bool else apply(Sign(), tensor)
 
 
 @function
 def square(x: TensorLike) -> Tensor:
-    """x · x."""
-    return apply(Square(), numeric("square", x))
+    """x · x, which is int64 for a bool."""
+    tensor = as_tensor("square", x)
+    return apply(Square(), cast(tensor, torch.int64) if tensor.dtype is torch.bool else tensor)
 
 
 @function
@@ -533,19 +543,18 @@ def clamp(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None =
     """x limited to [min, max], where None is no limit. Limits are numbers or tensors."""
     if min is None and max is None:
         raise complaint(DTypeError, "clamp", "needs min, max or both", as_tensor("clamp", x))
-    if all(limit is None or isinstance(limit, (bool, int, float)) for limit in (min, max)):
-        limits = [limit for limit in (min, max) if isinstance(limit, (int, float))]
-        (base, *_) = operands("clamp", x, *limits)
-        low, high = (limit if limit is None else type_of(base)(limit) for limit in (min, max))
+    limits = [limit for limit in (min, max) if limit is not None]
+    base, *_ = operands("clamp", x, *limits, wraps=False)
+    if all(isinstance(limit, (int, float)) for limit in limits):
+        low, high = (limit if limit is None else torch.tensor(limit, dtype=base.dtype).item() for limit in (min, max))
         return apply(Clamp(low, high), base)
-    result = as_tensor("clamp", x)
     if min is not None:
-        result = maximum(result, min)
-    return result if max is None else minimum(result, max)
-
-
-def type_of(x: Tensor) -> type[int] | type[float]:
-    return float if x.dtype.is_floating_point else int
+        base, limit = operands("clamp", base, min)
+        base = where(base < limit, limit, where(limit == limit, base, limit))
+    if max is not None:
+        base, limit = operands("clamp", base, max)
+        base = where(base > limit, limit, where(limit == limit, base, limit))
+    return base
 
 
 @function
@@ -554,5 +563,5 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
     mask = as_tensor("where", condition)
     if mask.dtype is not torch.bool:
         raise complaint(DTypeError, "where", f"the condition is {dtype_name(mask.dtype)}, not bool", mask)
-    a, b = operands("where", x, y)
+    a, b = operands("where", x, y, wraps=False)
     return apply(Where(), *broadcast("where", [mask, a, b]))

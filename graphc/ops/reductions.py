@@ -40,8 +40,10 @@ class Sum(Op):
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
+        # None is 0-d: without dimensions there is nothing to reduce, and the functions build no op.
         for shape, dims in (((3, 5), (0,)), ((3, 5), (1,)), ((3, 5), (0, 1)), ((2, 3, 4), (0, 2)), ((0, 4), (0,))):
             yield Sample(cls(dims), (Arg(shape),))
+        yield Sample(cls((1,)), (Arg((0, 4)),))
         yield Sample(cls((0,)), (Arg((4, 2), torch.float64),))
 
 
@@ -62,7 +64,7 @@ class Mean(Sum):
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         x = y.inputs[0]
         count: Size = product(x.shape[d] for d in self.dims)
-        return ((g / as_tensor("mean", count, g.dtype)).reshape(kept_shape(x, self.dims)).broadcast_to(x.shape),)
+        return ((g / count).reshape(kept_shape(x, self.dims)).broadcast_to(x.shape),)
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,12 @@ class Amax(Op):
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
-        for shape, dims in (((3, 5), (0,)), ((3, 5), (1,)), ((3, 5), (0, 1)), ((2, 3, 4), (0, 2))):
+        # None is 0-d: without dimensions there is nothing to reduce, and the functions build no op.
+        for shape, dims in (((3, 5), (0,)), ((3, 5), (1,)), ((3, 5), (0, 1)), ((2, 3, 4), (0, 2)), ((0, 3), (1,))):
             yield Sample(cls(dims), (Arg(shape),))
             yield Sample(cls(dims), (Arg(shape, low=-1, high=1, integer=True),))
-        yield Sample(cls((1,)), (Arg((3, 2), torch.int64),))
+        for dtype in (torch.int64, torch.uint8, torch.bool):
+            yield Sample(cls((1,)), (Arg((3, 2), dtype, 0, 5),))
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,11 @@ def kept_shape(x: Tensor, dims: Sequence[int]) -> tuple[Size, ...]:
 
 
 def _reduce(op: type[Sum] | type[Amax], name: str, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
-    dims = normalise_dims(name, dim, x)
-    if not dims:
+    if dim is None or (isinstance(dim, Sequence) and not dim):
+        dims = tuple(range(x.ndim))
+    else:
+        dims = tuple(sorted(normalise_dims(name, dim, x)))
+    if not x.ndim:
         return x
     result = apply(op(dims), x)
     return result.reshape(kept_shape(x, dims)) if keepdim else result

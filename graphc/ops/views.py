@@ -12,8 +12,8 @@ from graphc import dims
 from graphc.dims import Dim, Size
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
-from graphc.ops.operands import as_tensor, normalise_dim, result_dtype
-from graphc.types import Array, TensorType, check_shape, dtype_name, same_shape
+from graphc.ops.operands import as_tensor, normalise_dim, normalise_dims, result_dtype
+from graphc.types import Array, TensorType, as_index, check_shape, dtype_name, same_shape
 
 __all__ = [
     "broadcast_to",
@@ -155,10 +155,18 @@ class Slice(Op):
             yield Sample(op, (Arg(shape),))
 
 
+def pad_into(out: Array, x: Array, dim: int, start: int, step: int) -> Array:
+    """Fill `out` with zeros, and with `x` from `start` on, `step` apart."""
+    out.zero_()
+    slice_along(out, dim, start, x.shape[dim], step).copy_(x)
+    return out
+
+
 @dataclass(frozen=True)
 class SlicePad(Op):
     """Zeros, with x at the places that a Slice of the same attributes reads; dimension `dim` grows to `size`."""
 
+    torch = TorchCall(pad_into, form="into", arguments=("dim", "start", "step"))
     dim: int
     start: Size
     size: Size
@@ -172,7 +180,7 @@ class SlicePad(Op):
 
     def eval(self, x: Array) -> Array:
         shape = (*x.shape[: self.dim], self.size, *x.shape[self.dim + 1 :])
-        y = torch.zeros(shape, dtype=x.dtype, device=x.device)  # type: ignore[arg-type]  # sizes are bound
+        y = torch.zeros(shape, dtype=x.dtype, device=x.device)
         slice_along(y, self.dim, self.start, x.shape[self.dim], self.step).copy_(x)  # type: ignore[arg-type]
         return y
 
@@ -186,8 +194,7 @@ class SlicePad(Op):
 
 
 def _slice_guards(size: Size, start: Size, length: Size, step: int) -> tuple[Size, ...]:
-    last = start + (length - 1) * step
-    return (start, length, size - 1 - last) if step == 1 or isinstance(length, int) and length else (start, length)
+    return start, length, size - 1 - (start + (length - 1) * step)
 
 
 @dataclass(frozen=True)
@@ -232,9 +239,9 @@ class Cat(Op):
 
 def _sizes(name: str, shape: Any, x: Tensor) -> list[Size]:
     """A target shape, in which -1 is left as it is."""
-    entries = [shape] if isinstance(shape, (int, Dim)) else list(shape)
+    entries = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else [shape]
     try:
-        return [entry if isinstance(entry, int) and entry == -1 else check_shape([entry])[0] for entry in entries]
+        return [-1 if as_index(entry) == -1 else check_shape([entry])[0] for entry in entries]
     except ShapeError as error:
         raise complaint(ShapeError, name, str(error), x) from None
 
@@ -273,33 +280,38 @@ def flatten(x: TensorLike, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 @function
 def broadcast_to(x: TensorLike, shape: Sequence[Size]) -> Tensor:
-    """x repeated to `shape`."""
-    tensor = as_tensor("broadcast_to", x)
-    sizes = tuple(_sizes("broadcast_to", shape, tensor))
-    return tensor if same_shape(tensor.shape, sizes) else apply(Broadcast(sizes), tensor)
+    """x repeated to `shape`, where -1 keeps a size."""
+    return _broadcast("broadcast_to", x, shape)
 
 
 @function
 def expand(x: TensorLike, shape: Sequence[Size]) -> Tensor:
     """x repeated to `shape`, where -1 keeps a size."""
-    tensor = as_tensor("expand", x)
-    sizes = _sizes("expand", shape, tensor)
+    return _broadcast("expand", x, shape)
+
+
+def _broadcast(name: str, x: TensorLike, shape: Sequence[Size]) -> Tensor:
+    tensor = as_tensor(name, x)
+    sizes = _sizes(name, shape, tensor)
     added = len(sizes) - tensor.ndim
+    if added < 0:
+        raise complaint(ShapeError, name, f"{tensor.ndim} dimensions do not broadcast to {len(sizes)}", tensor)
     for d, size in enumerate(sizes):
         if isinstance(size, int) and size == -1:
             if d < added:
-                raise complaint(ShapeError, "expand", "-1 has no size to keep in an added dimension", tensor)
+                raise complaint(ShapeError, name, "-1 has no size to keep in an added dimension", tensor)
             sizes[d] = tensor.shape[d - added]
-    return broadcast_to(tensor, sizes)
+    return tensor if same_shape(tensor.shape, sizes) else apply(Broadcast(tuple(sizes)), tensor)
 
 
 @function
 def permute(x: TensorLike, dims: Sequence[int]) -> Tensor:
     """x with its dimensions in the order `dims`."""
     tensor = as_tensor("permute", x)
-    order = tuple(normalise_dim("permute", d, tensor.ndim, tensor) for d in dims)
-    if sorted(order) != list(range(tensor.ndim)):
-        raise complaint(ShapeError, "permute", f"{tuple(dims)} does not name each dimension once", tensor)
+    order = normalise_dims("permute", dims, tensor)
+    if len(order) != tensor.ndim:
+        problem = f"{tuple(order)} does not name each of {tensor.ndim} dimensions once"
+        raise complaint(ShapeError, "permute", problem, tensor)
     return tensor if order == tuple(range(tensor.ndim)) else apply(Permute(order), tensor)
 
 
@@ -333,7 +345,7 @@ def squeeze(x: TensorLike, dim: int | Sequence[int] | None = None) -> Tensor:
     tensor = as_tensor("squeeze", x)
     if dim is None:
         return reshape(tensor, [size for size in tensor.shape if not dims.same(size, 1)])
-    named = {normalise_dim("squeeze", d, tensor.ndim, tensor) for d in ((dim,) if isinstance(dim, int) else dim)}
+    named = normalise_dims("squeeze", dim, tensor)
     for d in named if tensor.ndim else ():
         if isinstance(tensor.shape[d], Dim):
             problem = f"cannot decide whether dimension {d} of size {tensor.shape[d]} is 1"
@@ -355,6 +367,8 @@ def cat(tensors: Sequence[TensorLike], dim: int = 0) -> Tensor:
     parts = _parts("cat", tensors)
     if any(part.ndim == 0 for part in parts):
         raise complaint(ShapeError, "cat", "0-d tensors cannot be concatenated", *parts, remedy="use graphc.stack")
+    # As torch, which lets an empty vector stand among tensors of any rank.
+    parts = [part for part in parts if not same_shape(part.shape, (0,))] or parts[:1]
     at = normalise_dim("cat", dim, parts[0].ndim, parts[0])
     return parts[0] if len(parts) == 1 else apply(Cat(at), *parts)
 
@@ -365,13 +379,14 @@ def stack(tensors: Sequence[TensorLike], dim: int = 0) -> Tensor:
     parts = _parts("stack", tensors)
     for part in parts[1:]:
         if part.ndim != parts[0].ndim:
-            raise complaint(ShapeError, "stack", "numbers of dimensions differ", *parts)
+            problem = f"numbers of dimensions differ, {parts[0].ndim} != {part.ndim}"
+            raise complaint(ShapeError, "stack", problem, *parts)
     at = normalise_dim("stack", dim, parts[0].ndim + 1, parts[0])
     return cat([unsqueeze(part, at) for part in parts], at)
 
 
 def _parts(name: str, tensors: Sequence[TensorLike]) -> list[Tensor]:
-    if isinstance(tensors, Tensor) or not isinstance(tensors, Sequence) or not tensors:
+    if not isinstance(tensors, Sequence) or isinstance(tensors, str) or not tensors:
         raise complaint(ShapeError, name, f"takes a non-empty list of tensors, not {tensors!r}")
     parts = [as_tensor(name, tensor) for tensor in tensors]
     dtype = result_dtype(parts)

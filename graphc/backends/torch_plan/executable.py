@@ -1,0 +1,123 @@
+"""Binding a torch plan: its source, run with the sizes, the State and a workspace of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import CodeType
+from typing import Any
+
+import torch
+
+from graphc import dims
+from graphc.backends.torch_plan.source import PlanSource
+from graphc.ir import Cell
+from graphc.memory import CellGroup, MemoryPlan
+from graphc.schedule import Schedule
+from graphc.state import State
+from graphc.types import Array
+
+__all__ = ["TorchExecutable"]
+
+
+@dataclass(frozen=True, eq=False)
+class _TorchBound:
+    """`run` reads and writes the tensors `values` of `cells`, and buffers that only it has."""
+
+    run: Callable[..., Sequence[Array]]
+    cells: tuple[Cell, ...]
+    values: tuple[Array, ...]
+
+    def is_current(self, state: State) -> bool:
+        read = state.read
+        return all([read(cell) is value for cell, value in zip(self.cells, self.values)])
+
+
+@dataclass(frozen=True, eq=False)
+class TorchExecutable:
+    """A schedule on a memory plan, as Python source."""
+
+    schedule: Schedule
+    plan: MemoryPlan
+    code: PlanSource
+
+    @property
+    def source(self) -> str:
+        return self.code.text
+
+    @cached_property
+    def _compiled(self) -> CodeType:
+        return compile(self.code.text, "<graphc torch plan>", "exec")
+
+    def bind(self, sizes: Mapping[str, int], state: State) -> _TorchBound:
+        flat = [_side_by_side(group, state) if len(group.cells) > 1 else None for group in self.plan.groups]
+        values = tuple(state.read(cell) for cell in self.code.cells)
+        workspace = _Workspace(self.plan, sizes, state.device)
+        constants = self._constants(sizes, state.device)
+        groups = [
+            state.read(group.cells[0]).view(-1) if whole is None else whole
+            for group, whole in zip(self.plan.groups, flat)
+        ]
+        namespace: dict[str, Any] = {
+            "buffer": workspace.buffer,
+            "group": groups.__getitem__,
+            "cell": values.__getitem__,
+            "constant": constants.__getitem__,
+            "op": [op.bound(sizes).eval for op in self.code.evaluated].__getitem__,
+            "device": state.device,
+            **{f"n_{name}": value for name, value in sizes.items()},
+        }
+        exec(self._compiled, namespace)
+        return _TorchBound(namespace["run"], self.code.cells, values)
+
+    def _constants(self, sizes: Mapping[str, int], device: torch.device) -> list[Array]:
+        """Values of the nodes that are known once sizes are bound."""
+        values: dict[object, Array] = {}
+        for node in self.schedule.known:
+            values[node] = node.op.bound(sizes).eval(*[values[x] for x in node.inputs]).to(device)
+        return [values[node] for node in self.code.constants]
+
+
+class _Workspace:
+    """One allocation, and tensors in it."""
+
+    def __init__(self, plan: MemoryPlan, sizes: Mapping[str, int], device: torch.device) -> None:
+        self._starts: list[int] = []
+        total = 0
+        for slot in plan.slots:
+            self._starts.append(total)
+            total += slot.nbytes(sizes)
+        self._bytes = torch.empty(total, dtype=torch.uint8, device=device)
+        self._typed: dict[torch.dtype, Array] = {}
+
+    def buffer(self, area: int | Array, offset: int, shape: Sequence[int], dtype: torch.dtype) -> Array:
+        """A contiguous tensor at `offset` bytes in a slot, or in the flat tensor of a cell group."""
+        if isinstance(area, torch.Tensor):
+            base, start = area, area.storage_offset() + offset // dtype.itemsize
+        else:
+            if dtype not in self._typed:
+                self._typed[dtype] = self._bytes.view(dtype)
+            base, start = self._typed[dtype], (self._starts[area] + offset) // dtype.itemsize
+        strides = [1] * len(shape)
+        for d in range(len(shape) - 1, 0, -1):
+            strides[d - 1] = strides[d] * max(shape[d], 1)
+        return base.as_strided(shape, strides, start)
+
+
+def _side_by_side(group: CellGroup, state: State) -> Array:
+    """The values of a cell group as one flat tensor, moved there if they do not lie so already."""
+    values = [state.read(cell) for cell in group.cells]
+    sizes = [value.numel() for value in values]
+    first = values[0]
+    position = first.storage_offset()
+    for value, size in zip(values, sizes):
+        same = value.untyped_storage().data_ptr() == first.untyped_storage().data_ptr()
+        if not same or value.storage_offset() != position:
+            flat = torch.cat([value.reshape(-1) for value in values])
+            pieces = flat.split(sizes)
+            for cell, piece in zip(group.cells, pieces):
+                state.place(cell, piece.view([dims.evaluate(size, {}) for size in cell.type.shape]))
+            return flat
+        position += size
+    return first.as_strided((sum(sizes),), (1,), first.storage_offset())

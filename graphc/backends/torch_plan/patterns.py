@@ -1,0 +1,144 @@
+"""What torch computes in one call and the graph in several nodes.
+
+Every pattern matches the form that the gradient rules and `canonicalise` give, and reads broadcast operands from their
+source where torch broadcasts by itself: a 0-d tensor is then a scalar to the kernel.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from graphc.ir import Node, TorchCall
+from graphc.ops.comparisons import Gt, Le
+from graphc.ops.contractions import Matmul
+from graphc.ops.leaves import Constant
+from graphc.ops.pointwise import Add, Mul, Square, Sub, Where
+from graphc.ops.reductions import Mean
+from graphc.ops.views import Broadcast
+from graphc.schedule import Match, Pattern
+
+__all__ = ["PATTERNS"]
+
+_ADDMM = TorchCall(torch.addmm)
+_MM = TorchCall(torch.mm)
+_BMM = TorchCall(torch.bmm)
+_ADDCMUL = TorchCall(torch.addcmul, alias=(0, 1, 2))
+_MSE = TorchCall(torch._C._nn.mse_loss, form="new")
+_MEAN = 1  # torch's number for reduction="mean"
+_TANH_BACKWARD = TorchCall(torch.ops.aten.tanh_backward.grad_input, alias=(0, 1), destination="grad_input")
+_SIGMOID_BACKWARD = TorchCall(torch.ops.aten.sigmoid_backward.grad_input, alias=(0, 1), destination="grad_input")
+_RELU_BACKWARD = TorchCall(torch.ops.aten.threshold_backward.grad_input, alias=(0, 1), destination="grad_input")
+_LEAKY_BACKWARD = TorchCall(torch.ops.aten.leaky_relu_backward.grad_input, alias=(0, 1), destination="grad_input")
+
+
+def _is_number(node: Node, value: float) -> bool:
+    """Whether every element of `node` is `value`."""
+    source = node.inputs[0] if isinstance(node.op, Broadcast) else node
+    return isinstance(source.op, Constant) and source.op.value == value
+
+
+def _source(node: Node) -> Node:
+    return node.inputs[0] if isinstance(node.op, Broadcast) else node
+
+
+def _sources(*operands: Node) -> tuple[Node, ...]:
+    """The operands, broadcast ones by their source as long as one of them still has the full shape."""
+    if all(isinstance(x.op, Broadcast) for x in operands):
+        return operands
+    return tuple(map(_source, operands))
+
+
+def _linear(n: Node) -> Match | None:
+    """A product plus a bias that is broadcast over rows."""
+    for product, bias in (n.inputs, n.inputs[::-1]) if isinstance(n.op, Add) else ():
+        if isinstance(product.op, Matmul) and product.type.ndim == 2:
+            return Match(_ADDMM, (_source(bias), *product.inputs), covers=(product,))
+    return None
+
+
+def _matrix_product(n: Node) -> Match | None:
+    if isinstance(n.op, Matmul) and n.type.ndim in (2, 3):
+        return Match(_MM if n.type.ndim == 2 else _BMM, n.inputs)
+    return None
+
+
+def _tanh_backward(n: Node) -> Match | None:
+    """g · (1 - y²)."""
+    match n:
+        case Node(op=Mul(), inputs=(g, Node(op=Sub(), inputs=(one, Node(op=Square(), inputs=(y,)) as square)) as slope)):
+            if _is_number(one, 1.0) and not isinstance(g.op, Broadcast):
+                return Match(_TANH_BACKWARD, (g, y), covers=(slope, square))
+    return None
+
+
+def _sigmoid_backward(n: Node) -> Match | None:
+    """g · ((1 - y) · y)."""
+    match n:
+        case Node(op=Mul(), inputs=(g, Node(op=Mul(), inputs=(Node(op=Sub(), inputs=(one, y)) as rest, z)) as slope)):
+            if _is_number(one, 1.0) and y is z and not isinstance(g.op, Broadcast):
+                return Match(_SIGMOID_BACKWARD, (g, y), covers=(slope, rest))
+    return None
+
+
+def _relu_backward(n: Node) -> Match | None:
+    """0 where y <= 0, else g."""
+    match n:
+        case Node(op=Where(), inputs=(Node(op=Le(), inputs=(y, limit)) as off, zero, g)):
+            if _is_number(limit, 0.0) and _is_number(zero, 0.0) and not isinstance(g.op, Broadcast):
+                return Match(_RELU_BACKWARD, (g, y), arguments=(0.0,), covers=(off,))
+    return None
+
+
+def _leaky_relu_backward(n: Node) -> Match | None:
+    """g where x > 0, else g · slope."""
+    match n:
+        case Node(op=Where(), inputs=(Node(op=Gt(), inputs=(x, limit)) as on, g, Node(op=Mul(), inputs=(h, s)) as low)):
+            slope = _source(s).op
+            if g is h and _is_number(limit, 0.0) and isinstance(slope, Constant) and not isinstance(g.op, Broadcast):
+                return Match(_LEAKY_BACKWARD, (g, x), arguments=(slope.value, False), covers=(on, low))
+    return None
+
+
+def _mean_squared_error(n: Node) -> Match | None:
+    """The mean of (x - y)² over everything."""
+    match n:
+        case Node(op=Mean(), inputs=(Node(op=Square(), inputs=(Node(op=Sub(), inputs=(x, y)),)) as square,)):
+            if not n.type.shape and not any(isinstance(z.op, Broadcast) for z in (x, y)):
+                return Match(_MSE, (x, y), arguments=(_MEAN,), covers=(square,))
+    return None
+
+
+def _add_product(n: Node) -> Match | None:
+    """x + a · b and x - a · b."""
+    if isinstance(n.op, (Add, Sub)) and n.type.dtype.is_floating_point:
+        x, product = n.inputs
+        if isinstance(n.op, Add) and not isinstance(product.op, Mul):
+            x, product = product, x
+        if isinstance(product.op, Mul) and not isinstance(x.op, Broadcast):
+            keywords: dict[str, object] = {"value": -1} if isinstance(n.op, Sub) else {}
+            return Match(_ADDCMUL, _sources(x, *product.inputs), keywords=keywords, covers=(product,))
+    return None
+
+
+def _broadcast_in_call(n: Node) -> Match | None:
+    """A pointwise call broadcasts by itself."""
+    call = n.op.torch
+    if n.op.is_pointwise and call is not None and call.form == "out" and any(isinstance(x.op, Broadcast) for x in n.inputs):
+        arguments = tuple(getattr(n.op, name) for name in call.arguments)
+        keywords = {keyword: getattr(n.op, name) for keyword, name in call.keywords.items()}
+        return Match(call, _sources(*n.inputs), arguments, keywords)
+    return None
+
+
+PATTERNS = (
+    Pattern("linear", _linear),
+    Pattern("matrix_product", _matrix_product),
+    Pattern("tanh_backward", _tanh_backward),
+    Pattern("sigmoid_backward", _sigmoid_backward),
+    Pattern("relu_backward", _relu_backward),
+    Pattern("leaky_relu_backward", _leaky_relu_backward),
+    Pattern("mean_squared_error", _mean_squared_error),
+    Pattern("add_product", _add_product),
+    Pattern("broadcast_in_call", _broadcast_in_call),
+)
+"""In the order in which they are tried: the first that applies is taken."""

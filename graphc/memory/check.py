@@ -1,0 +1,171 @@
+"""The checker: replays a schedule on a memory plan and finds every value that is read after it was overwritten.
+
+It shares nothing with the planner but the types of its result. Areas are byte ranges with the values that they hold at
+the moment; every write drops what it overlaps, every read looks for its value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from graphc import dims
+from graphc.errors import VerifyError
+from graphc.ir import Cell, Node
+from graphc.memory.plan import Area, CellGroup, MemoryPlan, Place, Slot
+from graphc.ops import Pack
+from graphc.schedule import Schedule, Step
+
+__all__ = ["check"]
+
+
+@dataclass(frozen=True)
+class _Range:
+    start: int
+    stop: int
+
+    def overlaps(self, other: _Range) -> bool:
+        return self.start < other.stop and other.start < self.stop
+
+
+@dataclass
+class _Memory:
+    """What each area holds: ranges of bytes by the value in them."""
+
+    areas: dict[Area, dict[object, _Range]] = field(default_factory=dict)
+
+    def write(self, area: Area, value: object, at: _Range, keep: frozenset[object] = frozenset()) -> None:
+        held = self.areas.setdefault(area, {})
+        for other in [other for other, range_ in held.items() if range_.overlaps(at) and other not in keep]:
+            del held[other]
+        held[value] = at
+
+    def holds(self, area: Area, value: object, at: _Range) -> bool:
+        return self.areas.get(area, {}).get(value) == at
+
+
+def check(schedule: Schedule, plan: MemoryPlan, sizes: Mapping[str, int]) -> None:
+    """Check `plan` for one binding of sizes. Raises VerifyError with the step and the value that is lost."""
+    _Check(schedule, plan, sizes).run()
+
+
+class _Check:
+    def __init__(self, schedule: Schedule, plan: MemoryPlan, sizes: Mapping[str, int]) -> None:
+        self.schedule = schedule
+        self.plan = plan
+        self.sizes = sizes
+        self.memory = _Memory()
+        self.names = schedule.names
+
+    def run(self) -> None:
+        self._bounds()
+        for group in self.plan.groups:
+            for cell in group.cells:
+                self.memory.write(group, cell, self._cell_range(group, cell))
+        for i, step in enumerate(self.schedule.steps):
+            if not step.is_view:
+                self._step(i, step)
+        self._finish()
+
+    def _bounds(self) -> None:
+        for node, place in self.plan.places.items():
+            room = (
+                place.area.nbytes(self.sizes)
+                if isinstance(place.area, Slot)
+                else sum(dims.evaluate(cell.type.nbytes, {}) for cell in place.area.cells)
+            )
+            if place.offset < 0 or self._range(node, place).stop > room:
+                raise VerifyError(f"memory plan: {self.names[node]} does not fit {place.area}, which has {room} bytes")
+            if place.offset % node.type.dtype.itemsize:
+                raise VerifyError(f"memory plan: {self.names[node]} is not aligned to its element size")
+
+    def _step(self, i: int, step: Step) -> None:
+        place = self.plan.places.get(step.node)
+        inside = frozenset(x for x in step.operands if isinstance(step.node.op, Pack) and self._lies_in(x, step))
+        for x in step.operands:
+            if x in inside and x.op.cell is not None:
+                self._expect(i, step, x.op.cell, self.plan.places[x], self._range(x, self.plan.places[x]))
+            else:
+                self._read(f"step {i}, {self.names[step.node]},", x)
+        if place is None:
+            return
+        at = self._range(step.node, place)
+        for position, x in enumerate(step.operands):
+            root = self.schedule.root(x)
+            home = self.plan.places.get(root)
+            if home is None or home.area is not place.area or x in inside:
+                continue
+            there = self._range(root, home)
+            if there.overlaps(at) and not (
+                x is root and there == at and step.call is not None and position in step.call.alias
+            ):
+                raise VerifyError(
+                    f"memory plan: step {i} writes {self.names[step.node]} over its operand {self.names[x]}, "
+                    "which its call does not allow"
+                )
+        keep: frozenset[object] = inside | {x.op.cell for x in inside if x.op.cell is not None}
+        self.memory.write(place.area, step.node, at, keep)
+
+    def _read(self, who: str, node: Node) -> None:
+        root = self.schedule.root(node)
+        place = self.plan.places.get(root)
+        if place is None:
+            return
+        value: object = root if root.op.cell is None else root.op.cell
+        if not self.memory.holds(place.area, value, self._range(root, place)):
+            raise VerifyError(f"memory plan: {who} reads {self.names[root]} after its memory was overwritten")
+
+    def _expect(self, i: int, step: Step, value: Cell, place: Place, at: _Range) -> None:
+        if not self.memory.holds(place.area, value, at):
+            raise VerifyError(f"memory plan: step {i} packs {value} after it was updated")
+
+    def _lies_in(self, x: Node, pack: Step) -> bool:
+        """Whether an operand of a pack is at its place inside the pack already."""
+        whole, piece = self.plan.places.get(pack.node), self.plan.places.get(x)
+        if whole is None or piece is None or whole.area is not piece.area:
+            return False
+        before = 0
+        for y in pack.operands:
+            if y is x:
+                return piece.offset == whole.offset + before
+            before += dims.evaluate(y.type.nbytes, self.sizes)
+        return False
+
+    def _finish(self) -> None:
+        """Outputs are given, then copies are made; afterwards every updated cell holds its new value."""
+        for output in self.schedule.graph.outputs:
+            if output.cell is None:
+                self._read(f"output {output.name}", output.node)
+        copied = set()
+        for output in self.plan.copies:
+            assert output.cell is not None, "only updates are copied"
+            self._read(f"the update of {output.name}", output.node)
+            copied.add(output.cell)
+        groups = {cell: group for group in self.plan.groups for cell in group.cells}
+        for output in self.schedule.graph.outputs:
+            if output.cell is None or output.cell in copied:
+                continue
+            root = self.schedule.root(output.node)
+            place, group = self.plan.places.get(root), groups[output.cell]
+            self._read(f"the update of {output.name}", output.node)
+            if place is None or place.area is not group:
+                raise VerifyError(f"memory plan: the update of {output.name} never reaches its cell")
+            start = place.offset + self._view_offset(output.node)
+            if start != self._cell_range(group, output.cell).start:
+                raise VerifyError(f"memory plan: the update of {output.name} reaches another cell")
+
+    def _view_offset(self, node: Node) -> int:
+        """Where a piece of a flat tensor starts, in bytes, from the attributes of its slices."""
+        offset = 0
+        while node in self.schedule.roots:
+            if node.op.name == "slice":
+                offset += dims.evaluate(node.op.attributes["start"], self.sizes) * node.type.dtype.itemsize
+            (node,) = node.inputs
+        return offset
+
+    def _cell_range(self, group: CellGroup, cell: Cell) -> _Range:
+        start = group.offset(cell)
+        return _Range(start, start + dims.evaluate(cell.type.nbytes, {}))
+
+    def _range(self, node: Node, place: Place) -> _Range:
+        return _Range(place.offset, place.offset + dims.evaluate(node.type.nbytes, self.sizes))

@@ -1,0 +1,201 @@
+"""Scheduling: which nodes are computed by which call, which are views, which are known once sizes are bound.
+
+In: a graph, and patterns that cover several nodes with one call. Out: steps, each of which gives the value of one node;
+nodes that a pattern covers have no value of their own. The operands of a step come before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from graphc import dims
+from graphc.ir import Graph, Node, TorchCall
+from graphc.ir.printer import names_of
+from graphc.ops import Placeholder
+from graphc.ops.views import Broadcast, Permute, Reshape, Slice
+from graphc.types import same_shape
+
+__all__ = ["Match", "Pattern", "Schedule", "Step", "schedule"]
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """One call for a node and the nodes under it that nothing else reads."""
+
+    call: TorchCall
+    operands: tuple[Node, ...]
+    arguments: tuple[object, ...] = ()
+    keywords: dict[str, object] = field(default_factory=dict)
+    covers: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A named way to compute a node, perhaps with nodes under it, by one call; None where it does not apply."""
+
+    name: str
+    match: Callable[[Node], Match | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """The call that gives the value of `node`. A step without a call evaluates the op itself, on a fresh tensor."""
+
+    node: Node
+    operands: tuple[Node, ...]
+    call: TorchCall | None
+    arguments: tuple[object, ...] = ()
+    keywords: dict[str, object] = field(default_factory=dict)
+    covers: tuple[Node, ...] = ()
+    pattern: str = ""
+
+    @property
+    def is_view(self) -> bool:
+        return self.call is not None and self.call.form == "view"
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether the call writes to a place that it is given."""
+        return self.call is not None and self.call.form in ("out", "into")
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """`known` are the nodes that are known once sizes are bound, `constants` those of them that steps or outputs read;
+    `steps` are the calls, in order.
+    """
+
+    graph: Graph
+    known: tuple[Node, ...]
+    constants: tuple[Node, ...]
+    steps: tuple[Step, ...]
+
+    @cached_property
+    def names(self) -> dict[Node, str]:
+        """`%k` as in the printed graph."""
+        return names_of((*self.graph.inputs, *self.graph.nodes))
+
+    @cached_property
+    def step_of(self) -> dict[Node, Step]:
+        return {step.node: step for step in self.steps}
+
+    @cached_property
+    def roots(self) -> dict[Node, Node]:
+        """For each node with a value, the node whose memory it is a view of (itself if it is not a view)."""
+        found: dict[Node, Node] = {}
+        for step in self.steps:
+            if step.is_view:
+                (source,) = step.operands
+                found[step.node] = found.get(source, source)
+        return found
+
+    def root(self, node: Node) -> Node:
+        return self.roots.get(node, node)
+
+    def __str__(self) -> str:
+        names = self.names
+        lines = [f"known when sizes are bound: {', '.join(names[node] for node in self.constants) or 'nothing'}"]
+        for step in self.steps:
+            operands = ", ".join(names[x] for x in step.operands)
+            how = "eval" if step.call is None else step.call.function.__name__
+            note = f"  covers {', '.join(names[x] for x in step.covers)} ({step.pattern})" if step.covers else ""
+            kind = "view" if step.is_view else "call"
+            lines.append(f"{kind} {names[step.node]} : {step.node.type} = {how}({operands}){note}")
+        return "\n".join(lines) + "\n"
+
+
+def schedule(graph: Graph, patterns: Sequence[Pattern] = ()) -> Schedule:
+    """The schedule of `graph`, users before operands chosen, so that a pattern covers as much as it can.
+
+    A match is taken when nothing outside it reads the nodes that it covers.
+    """
+    constants = _known_when_bound(graph)
+    users = graph.users
+    results = {output.node for output in graph.outputs}
+    needed = set(results)
+    steps: list[Step] = []
+    for node in reversed(graph.nodes):
+        if node not in needed or node in constants or _is_given(node):
+            continue
+        step = _choose(node, patterns, users, results)
+        needed.update(step.operands)
+        steps.append(step)
+    steps.reverse()
+    known = tuple(node for node in graph.nodes if node in constants)
+    used = tuple(node for node in known if node in needed)
+    return Schedule(graph, known, used, _copy_where_no_view_exists(steps))
+
+
+def _is_given(node: Node) -> bool:
+    return isinstance(node.op, Placeholder) or node.op.cell is not None
+
+
+def _known_when_bound(graph: Graph) -> set[Node]:
+    known: set[Node] = set()
+    for node in graph.nodes:
+        if not _is_given(node) and all(x in known for x in node.inputs):
+            known.add(node)
+    return known
+
+
+def _choose(
+    node: Node, patterns: Sequence[Pattern], users: dict[Node, tuple[Node, ...]], results: set[Node]
+) -> Step:
+    for pattern in patterns:
+        match = pattern.match(node)
+        if match is None:
+            continue
+        inside = {node, *match.covers}
+        if all(x not in results and all(user in inside for user in users[x]) for x in match.covers):
+            return Step(
+                node, match.operands, match.call, match.arguments, match.keywords, match.covers, pattern.name
+            )
+    call = node.op.torch
+    if call is None:
+        return Step(node, node.inputs, None)
+    arguments = tuple(getattr(node.op, name) for name in call.arguments)
+    keywords = {keyword: getattr(node.op, name) for keyword, name in call.keywords.items()}
+    return Step(node, node.inputs, call, arguments, keywords)
+
+
+def copy_reshaped(out: object, x: object) -> object:
+    """Copy the elements of x, in row-major order, to `out`, which is contiguous and may have another shape."""
+    return out.view(x.shape).copy_(x)  # type: ignore[attr-defined]  # torch tensors
+
+
+def _copy_where_no_view_exists(steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Reshapes of memory that is not contiguous become copies. What a call receives may be copied by torch itself."""
+    scattered: set[Node] = set()
+    result = []
+    for step in steps:
+        if step.is_view:
+            (x,) = step.operands
+            if isinstance(step.node.op, Reshape) and x in scattered and not _only_ones_differ(step.node, x):
+                step = Step(step.node, (x,), TorchCall(copy_reshaped, form="into"))
+            elif x in scattered or _scatters(step.node, x):
+                scattered.add(step.node)
+        result.append(step)
+    return tuple(result)
+
+
+def _without_ones(node: Node) -> list[dims.Size]:
+    return [size for size in node.type.shape if not dims.same(size, 1)]
+
+
+def _only_ones_differ(a: Node, b: Node) -> bool:
+    return same_shape(_without_ones(a), _without_ones(b))
+
+
+def _scatters(node: Node, x: Node) -> bool:
+    """Whether a view of contiguous memory is not contiguous."""
+    match node.op:
+        case Permute(dims=order):
+            moved = [d for d in order if not dims.same(x.type.shape[d], 1)]
+            return moved != sorted(moved)
+        case Broadcast():
+            return not same_shape(_without_ones(node), _without_ones(x))
+        case Slice(dim=d, step=step):
+            return step != 1 or any(not dims.same(size, 1) for size in x.type.shape[:d])
+    return False
