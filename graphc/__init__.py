@@ -7,6 +7,7 @@ program = graphc.compile(inputs=[points], outputs=net(points))
 
 from __future__ import annotations
 
+from graphc import nn, optim
 from graphc.compiler import compile
 from graphc.errors import (
     CompileError,
@@ -21,6 +22,7 @@ from graphc.errors import (
 )
 from graphc.gradient import grad
 from graphc.ir import Graph, Tensor
+from graphc.ops import abs_ as abs
 from graphc.ops import (
     add,
     amax,
@@ -65,7 +67,6 @@ from graphc.ops import (
     unsqueeze,
     where,
 )
-from graphc.ops import abs_ as abs
 from graphc.ops import pow_ as pow
 from graphc.ops import sum_ as sum
 from graphc.runtime import Program
@@ -118,6 +119,8 @@ __all__ = [
     "mul",
     "ne",
     "neg",
+    "nn",
+    "optim",
     "permute",
     "placeholder",
     "pow",

@@ -42,14 +42,14 @@ def compile(
 ) -> Program:
     """Make a program of a graph.
 
-    `inputs` are placeholders, in call order; unused ones are allowed. `outputs` is one tensor, or a list, tuple or dict.
+    `inputs` are placeholders, in call order, used or not. `outputs` is one tensor, or a list, tuple or dict of tensors.
     `updates` maps variables to their values after each call, as `optimizer.minimize(loss)` gives them.
-    `backend`: "torch" (a generated plan of torch operations), "reference" (node by node) or "auto", the fastest there is.
+    `backend`: "torch" (a generated plan of torch operations), "reference" (node by node) or "auto", the fastest.
     `threads` bounds the threads of each call. Raises CompileError.
     """
     backend = _check_backend(backend)
     _check_threads(threads)
-    form, results = Form.of(outputs, default="loss" if updates else "output")
+    form, results = Form.of(outputs)
     stages = _Stages()
     graph = stages.run("graph", _declare, inputs, dict(zip(form.names, results, strict=True)), updates or {})
     for each in PASSES:
@@ -58,7 +58,11 @@ def compile(
         executable: Executable = ReferenceExecutable(graph)
     else:
         executable = _torch_plan(graph, stages)
-    return Program(graph, form, backend, executable, stages.done, threads)
+
+    def evaluation() -> Program:
+        return compile(inputs, outputs, backend=backend, threads=threads)
+
+    return Program(graph, form, backend, executable, stages.done, threads, evaluation)
 
 
 def _torch_plan(graph: Graph, stages: _Stages) -> TorchExecutable:

@@ -21,7 +21,7 @@ class FreeList:
         self._free: list[tuple[int, int]] = []
 
     def take(self, size: Size) -> int:
-        """A slot for a buffer of `size` bytes: the smallest free one that holds it, else the largest, else a new one."""
+        """A slot for `size` bytes: the smallest free one that holds them, else the largest, else a new one."""
         wanted = _nominal(size)
         if not self._free:
             self.sizes.append((size,))

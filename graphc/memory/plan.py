@@ -259,9 +259,9 @@ class _Planner:
             step = self.schedule.step_of.get(node)
             if step is None or not self._needs_slot(step) or node in self.inside or isinstance(node.op, Pack):
                 continue
-            if self._total(group) == node.type.numel and last_read.get(group, -1) <= self.start[node]:
-                if all(self._may_overwrite(step, x, group) for x in step.operands):
-                    taken[node] = group
+            is_free = last_read.get(group, -1) <= self.start[node] and self._total(group) == node.type.numel
+            if is_free and all(self._may_overwrite(step, x, group) for x in step.operands):
+                taken[node] = group
         return taken
 
     def _total(self, group: CellGroup) -> Size:

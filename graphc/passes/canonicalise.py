@@ -1,6 +1,6 @@
 """Canonical form: views merged, broadcasts kept outermost, and arithmetic identities that hold bit for bit.
 
-No rule here changes a value: IEEE special cases decide what is left out (x + 0 is not x for -0, x · 0 is not 0 for NaN).
+No rule here changes a value. IEEE special cases decide what is left out: x + 0 is not x for -0, x · 0 not 0 for NaN.
 """
 
 from __future__ import annotations
@@ -168,7 +168,9 @@ def slice_of_cat(n: Node) -> Tensor | None:
 # Arithmetic.
 
 
-@rule(Add, Sub, Mul, Div, Pow, PowNumber, Neg, Exp, Log, Log1p, Sqrt, Abs, Sign, Square, Reciprocal, Tanh, Sigmoid, Cast)
+@rule(
+    Add, Sub, Mul, Div, Pow, PowNumber, Neg, Exp, Log, Log1p, Sqrt, Abs, Sign, Square, Reciprocal, Tanh, Sigmoid, Cast
+)
 def compute_before_broadcast(n: Node) -> Tensor | None:
     """Operands broadcast from one small shape: compute on that shape."""
     if not n.inputs or not all(isinstance(x.op, Broadcast) for x in n.inputs):

@@ -1,4 +1,4 @@
-"""Dead code: updates that store what the cell holds already. Nodes that no output needs are not in a graph to begin with."""
+"""Dead code: updates that store what the cell holds already. Nodes that no output needs are in no graph to begin with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def dce(graph: Graph) -> tuple[Graph, Mapping[str, int]]:
     kept = tuple(
         output
         for output in graph.outputs
-        if not (output.cell is not None and isinstance(output.node.op, CellValue) and output.node.op.cell is output.cell)
+        if not (
+            output.cell is not None and isinstance(output.node.op, CellValue) and output.node.op.cell is output.cell
+        )
     )
     if len(kept) == len(graph.outputs):
         return graph, {}

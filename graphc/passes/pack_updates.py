@@ -22,8 +22,8 @@ __all__ = ["pack_updates"]
 class _Region:
     """The pointwise nodes that the updates of one parameter and its slots share.
 
-    `nodes` are in topological order; `leaves` are the full tensors that they read, `numbers` the 0-d ones; `updates` are
-    the outputs that the region computes. Regions with equal `form` compute the same formula.
+    `nodes` are in topological order; `leaves` are the full tensors that they read, `numbers` the 0-d ones; `updates`
+    are the outputs that the region computes. Regions with equal `form` compute the same formula.
     """
 
     nodes: tuple[Node, ...]
@@ -102,8 +102,7 @@ def _describe(nodes: Sequence[Node], updates: Sequence[Output]) -> _Region:
             else:
                 operands.append(("leaf", leaves.setdefault(x, len(leaves))))
         form.append((node.op, tuple(operands)))
-    for leaf in leaves:
-        form.append((leaf.op.cell.role if leaf.op.cell is not None else None, leaf.type.dtype))
+    form.extend((leaf.op.cell.role if leaf.op.cell is not None else None, leaf.type.dtype) for leaf in leaves)
     for update in updates:
         targets = [i for leaf, i in leaves.items() if leaf.op.cell is update.cell]
         form.append((index[update.node], tuple(targets)))
@@ -126,10 +125,7 @@ def _pack(regions: Sequence[_Region]) -> dict[Output, Output]:
             flat[leaves[0]] = apply(Pack(), *map(Tensor, leaves))
         for node in first.nodes:
             total = next(iter(flat.values())).shape
-            operands = [
-                flat[x] if x in flat else Tensor(x.inputs[0]).broadcast_to(total)
-                for x in node.inputs
-            ]
+            operands = [flat[x] if x in flat else Tensor(x.inputs[0]).broadcast_to(total) for x in node.inputs]
             flat[node] = apply(node.op, *operands)
     result: dict[Output, Output] = {}
     for updates in zip(*(region.updates for region in regions), strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from graphc.runtime.history import History
 from graphc.runtime.program import Program, Stage
+from graphc.runtime.training import Epoch
 
-__all__ = ["Program", "Stage"]
+__all__ = ["Epoch", "History", "Program", "Stage"]

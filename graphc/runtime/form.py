@@ -20,10 +20,13 @@ class Form:
     container: type | None
 
     @staticmethod
-    def of(value: object, default: str) -> tuple[Form, list[Tensor]]:
-        """The form of `value` and its tensors. A tensor by itself is called `default`, those of a list `output0`, …"""
+    def of(value: object) -> tuple[Form, list[Tensor]]:
+        """The form of `value` and its tensors.
+
+        A tensor by itself is called `loss` if it is 0-d, else `output`; those of a list are called `output0`, `output1`, …
+        """
         if isinstance(value, Tensor):
-            return Form((default,), None), [value]
+            return Form(("output" if value.shape else "loss",), None), [value]
         if isinstance(value, dict):
             form, tensors = Form(tuple(map(str, value)), dict), list(value.values())
         elif isinstance(value, (list, tuple)):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,9 +16,11 @@ from graphc.backends.executable import Bound, Executable
 from graphc.errors import InputError, StateError
 from graphc.ir import Cell, Graph
 from graphc.runtime.form import Form
+from graphc.runtime.history import History
 from graphc.runtime.signature import Signature
+from graphc.runtime.training import Epoch, fit
 from graphc.state import State
-from graphc.types import Array
+from graphc.types import Array, TensorType
 
 __all__ = ["Program", "Stage"]
 
@@ -61,7 +65,7 @@ class _Pool:
 
 
 class Program:
-    """Immutable and re-entrant: all that changes lives in a State, all scratch in a workspace that belongs to one call."""
+    """Immutable and re-entrant: all that changes lives in a State, all scratch in a workspace that one call has."""
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Program:
         executable: Executable,
         stages: Sequence[Stage],
         threads: int | None,
+        make_evaluation: Callable[[], Program],
     ) -> None:
         self.graph = graph
         self.backend = backend
@@ -78,6 +83,7 @@ class Program:
         self._executable = executable
         self._form = form
         self._threads = threads
+        self._make_evaluation = make_evaluation
         self._signature = Signature.of(graph)
         self._updated: frozenset[Cell] = frozenset(o.cell for o in graph.outputs if o.cell is not None)
         self._state = State(graph.cells)
@@ -100,6 +106,10 @@ class Program:
     @property
     def input_names(self) -> tuple[str, ...]:
         return self._signature.names
+
+    @property
+    def input_types(self) -> tuple[TensorType, ...]:
+        return self._signature.types
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -125,14 +135,67 @@ class Program:
         Inputs are torch tensors of any stride, or anything with `__array__` or `__dlpack__`; they are not written.
         Outputs belong to the caller. Updates go to `state`, the default one if None. Raises InputError and StateError.
         """
-        if state is None:
-            state = self._state
+        state = self._checked(state)
         if not self._updated:
-            return self._form.pack(self._run(inputs, state))
-        with state.updating(self._updated):
-            return self._form.pack(self._run(inputs, state))
+            return self._form.pack(self.step(inputs, state))
+        with self.running(state):
+            return self._form.pack(self.step(inputs, state))
 
-    def _run(self, inputs: Sequence[object], state: State) -> Sequence[Array]:
+    def fit(
+        self,
+        *data: object,
+        batch_size: int,
+        epochs: int,
+        shuffle: bool = True,
+        seed: int = 0,
+        state: State | None = None,
+        validation: Sequence[object] | None = None,
+        on_epoch: Callable[[Epoch], object] | None = None,
+        progress: bool | None = None,
+    ) -> History:
+        """Run the program over `data`, batch by batch, `epochs` times; returns the means of each epoch.
+
+        `data` has one tensor for each input, all of one length along the first size, which every input must share by
+        name; the last batch of an epoch may be smaller. With `shuffle`, each epoch has an order of its own, which
+        depends on `seed` and the epoch only. `validation` is a tuple like `data`, on which the outputs are evaluated
+        without updates after each epoch. `on_epoch` is called with an `Epoch`, which can set hyper-parameters and stop.
+        `progress` shows a bar; None means if standard error is a terminal. Ctrl-C ends the run between two steps.
+        Outputs that are not scalars are computed but not recorded. Raises InputError and StateError.
+        """
+        return fit(
+            self,
+            data,
+            batch_size=batch_size,
+            epochs=epochs,
+            shuffle=shuffle,
+            seed=seed,
+            state=self._checked(state),
+            validation=validation,
+            on_epoch=on_epoch,
+            progress=progress,
+        )
+
+    @cached_property
+    def evaluation(self) -> Program:
+        """The same outputs without the updates, over the same State: what `fit` runs on validation data."""
+        return self._make_evaluation() if self._updated else self
+
+    @cached_property
+    def scalar_outputs(self) -> tuple[tuple[int, str], ...]:
+        """Position and name of the outputs that are 0-d: those that a History records."""
+        outputs = [output for output in self.graph.outputs if output.cell is None]
+        return tuple((i, output.name) for i, output in enumerate(outputs) if not output.node.type.shape)
+
+    def running(self, state: State) -> AbstractContextManager[None]:
+        """Reserves what the program updates in `state` for the calls inside."""
+        return state.updating(self._updated)
+
+    def check_inputs(self, inputs: Sequence[object], state: State) -> list[Array]:
+        """`inputs` as tensors that the program takes. Raises InputError."""
+        return self._enter(inputs, state)[0]
+
+    def step(self, inputs: Sequence[object], state: State) -> Sequence[Array]:
+        """One run; outputs as a sequence. The caller has reserved the State."""
         arrays, sizes, key = self._enter(inputs, state)
         pool = self._pool_of(state)
         bound = pool.take(key)
@@ -145,6 +208,15 @@ class Program:
                 results = bound.run(*arrays)
         pool.put(key, bound)
         return results
+
+    def _checked(self, state: State | None) -> State:
+        if state is None:
+            return self._state
+        if not isinstance(state, State):
+            raise StateError(
+                f"state is a {type(state).__name__}, not a graphc State. Make one with program.new_state()"
+            )
+        return state
 
     def _enter(self, inputs: Sequence[object], state: State) -> tuple[list[Array], dict[str, int], tuple[int, ...]]:
         """Checked inputs and the sizes they bind. What passed once passes quickly again."""

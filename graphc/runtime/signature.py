@@ -9,10 +9,10 @@ import torch
 
 from graphc import dims
 from graphc.dims import Dim, Size
-from graphc.errors import CompileError, InputError
-from graphc.ir import Graph, Node
+from graphc.errors import CompileError, InputError, compose, type_name
+from graphc.ir import Graph, Node, Tensor
 from graphc.ops import Placeholder
-from graphc.types import Array, TensorType, dtype_name
+from graphc.types import Array, TensorType, as_array
 
 __all__ = ["Guard", "Signature"]
 
@@ -27,10 +27,11 @@ class Guard:
 
 @dataclass(frozen=True, eq=False)
 class Signature:
-    """Names and types of the inputs, and the guards on sizes."""
+    """Names and types of the inputs, where they were declared, and the guards on sizes."""
 
     names: tuple[str, ...]
     types: tuple[TensorType, ...]
+    places: tuple[str, ...]
     guards: tuple[Guard, ...]
 
     @staticmethod
@@ -40,76 +41,69 @@ class Signature:
         for node in graph.inputs:
             assert isinstance(node.op, Placeholder), "compile checks its inputs"
             names.append(node.op.label)
-        signature = Signature(tuple(names), tuple(node.type for node in graph.inputs), _guards(graph))
-        known: set[str] = set()
-        for size in _in_binding_order([size for type_ in signature.types for size in type_.shape]):
-            known |= dims.symbols_of([size])
+        types = tuple(node.type for node in graph.inputs)
+        known = dims.symbols_of(_in_binding_order([size for type_ in types for size in type_.shape]))
         missing = sorted(set(graph.symbols) - known)
         if missing:
             raise CompileError(
                 f"compile: size {missing[0]!r} is not determined by any input; "
                 f"pass the placeholder that has it in inputs=[...] (inputs are {', '.join(names) or 'none'})"
             )
-        return signature
+        return Signature(tuple(names), types, tuple(node.origin.location for node in graph.inputs), _guards(graph))
 
     def convert(self, position: int, value: object, device: torch.device) -> Array:
         """`value` as a plain strided tensor, without copying where possible. Raises InputError."""
-        name = self.names[position]
         if not isinstance(value, torch.Tensor):
-            if not hasattr(value, "__array__") and not hasattr(value, "__dlpack__"):
-                raise InputError(
-                    f"input {name!r} is a {type(value).__name__}; expected {self.types[position]}: "
-                    "a torch tensor, or anything with __array__ or __dlpack__"
-                )
+            if isinstance(value, Tensor) or not (hasattr(value, "__array__") or hasattr(value, "__dlpack__")):
+                problem = f"is {type_name(value)}, expected {self.types[position]}"
+                remedy = "Give a torch tensor, or anything with __array__ or __dlpack__"
+                raise self._mistake(position, problem, remedy)
             try:
-                value = torch.as_tensor(value) if hasattr(value, "__array__") else torch.utils.dlpack.from_dlpack(value)
+                value = as_array(value)
             except (TypeError, ValueError, RuntimeError) as error:
-                raise InputError(f"input {name!r} cannot be read as a tensor: {error}") from None
+                raise self._mistake(position, f"cannot be read as a tensor: {error}") from None
         if value.layout is not torch.strided:
-            raise InputError(f"input {name!r} is {value.layout}; graphc takes dense tensors. Use .to_dense()")
+            raise self._mistake(position, f"is {value.layout}, expected a dense tensor", "Use .to_dense()")
         if value.device != device:
-            raise InputError(
-                f"input {name!r} is on {value.device}, the program's state on {device}. Move one with .to(device)"
-            )
+            problem = f"is on {value.device}, the program's state on {device}"
+            raise self._mistake(position, problem, "Move one with .to(device)")
         value = value.detach()
         return value if type(value) is torch.Tensor else value.as_subclass(torch.Tensor)
+
+    def _mistake(self, position: int, problem: str, remedy: str = "") -> InputError:
+        text = f"input {self.names[position]!r} {problem}"
+        if self.places[position]:
+            text += f"; declared at {self.places[position]}"
+        return InputError(f"{text}. {remedy}" if remedy else text)
 
     def bind(self, arrays: Sequence[Array]) -> dict[str, int]:
         """Values of the symbolic sizes. Raises InputError for a dtype or size that does not fit."""
         claims: list[tuple[Size, int, int, int]] = []
         for position, (type_, array) in enumerate(zip(self.types, arrays, strict=True)):
-            name = self.names[position]
-            if array.dtype is not type_.dtype:
-                raise InputError(
-                    f"input {name!r} is {dtype_name(array.dtype)}, expected {type_}: nothing is cast silently. "
-                    f"Convert it with .to({type_.dtype})"
+            given = TensorType(tuple(array.shape), array.dtype)
+            if given.dtype is not type_.dtype:
+                problem = f"is {given}, expected {type_}: nothing is cast silently"
+                raise self._mistake(position, problem, f"Convert it with .to({type_.dtype})")
+            if given.ndim != type_.ndim:
+                raise self._mistake(
+                    position, f"is {given}, expected {type_}: {given.ndim} dimensions, not {type_.ndim}"
                 )
-            if array.ndim != type_.ndim:
-                raise InputError(f"input {name!r} has shape {list(array.shape)}, expected {type_}")
             claims.extend((size, array.shape[d], position, d) for d, size in enumerate(type_.shape))
         sizes: dict[str, int] = {}
         source: dict[str, str] = {}
         turn = {size: i for i, size in enumerate(_in_binding_order([size for size, *_ in claims]))}
         for size, actual, position, d in sorted(claims, key=lambda claim: turn[claim[0]]):
-            name, type_ = self.names[position], self.types[position]
-            if isinstance(size, Dim):
-                unknown = size.symbols - sizes.keys()
-                if unknown:
-                    (symbol,) = unknown
-                    solved = _solve(size, symbol, actual, sizes)
-                    if solved is None:
-                        raise InputError(
-                            f"input {name!r} has size {actual} in dimension {d}, which is no value of {size} (in {type_})"
-                        )
-                    sizes[symbol] = solved
-                    source[symbol] = name
-            wanted = dims.evaluate(size, sizes)
-            if wanted != actual:
-                because = "".join(
-                    f", and {symbol} is {sizes[symbol]} by input {source[symbol]!r}"
-                    for symbol in sorted(dims.symbols_of([size]))
-                )
-                raise InputError(f"input {name!r} has size {actual} in dimension {d}, but {type_} says {size}{because}")
+            found = f"has size {actual} in dimension {d}, expected {size} of {self.types[position]}"
+            for symbol in dims.symbols_of([size]) - sizes.keys():
+                solved = _solve(size, symbol, actual, sizes)
+                if solved is None:
+                    raise self._mistake(
+                        position, f"{found}, and no {symbol} makes it so{_because(size, sizes, source)}"
+                    )
+                sizes[symbol] = solved
+                source[symbol] = self.names[position]
+            if dims.evaluate(size, sizes) != actual:
+                raise self._mistake(position, found + _because(size, sizes, source))
         self._check_guards(sizes)
         return sizes
 
@@ -117,10 +111,8 @@ class Signature:
         for guard in self.guards:
             if dims.evaluate(guard.size, sizes) < 0:
                 values = ", ".join(f"{name} = {sizes[name]}" for name in sorted(dims.symbols_of([guard.size])))
-                where = guard.node.origin.location
-                raise InputError(
-                    f"{guard.node.op.name}{f' (built at {where})' if where else ''} needs {guard.size} >= 0, but {values}"
-                )
+                problem = f"needs {dims.at_least_zero(guard.size)}, but {values}"
+                raise InputError(compose(guard.node.op.name, problem, where=guard.node.origin.location))
 
 
 def _guards(graph: Graph) -> tuple[Guard, ...]:
@@ -160,10 +152,17 @@ def _is_linear(size: Dim, symbol: str) -> bool:
     return all(power == 1 for monomial, _ in size.terms for name, power in monomial if name == symbol)
 
 
-def _solve(size: Dim, symbol: str, actual: int, sizes: Mapping[str, int]) -> int | None:
-    """The value of `symbol` that makes `size` equal `actual`, if there is one that is a size."""
-    at_zero = size.evaluate({**sizes, symbol: 0})
-    slope = size.evaluate({**sizes, symbol: 1}) - at_zero
+def _because(size: Size, sizes: Mapping[str, int], source: Mapping[str, str]) -> str:
+    known = [
+        f"{name} is {sizes[name]} by input {source[name]!r}" for name in sorted(dims.symbols_of([size]) & sizes.keys())
+    ]
+    return "".join(f", where {text}" if i == 0 else f" and {text}" for i, text in enumerate(known))
+
+
+def _solve(size: Size, symbol: str, actual: int, sizes: Mapping[str, int]) -> int | None:
+    """The value of `symbol` that makes `size` equal `actual`, if there is just one and it is a size."""
+    at_zero = dims.evaluate(size, {**sizes, symbol: 0})
+    slope = dims.evaluate(size, {**sizes, symbol: 1}) - at_zero
     if slope == 0:
         return None
     value, rest = divmod(actual - at_zero, slope)

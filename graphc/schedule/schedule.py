@@ -140,18 +140,14 @@ def _known_when_bound(graph: Graph) -> set[Node]:
     return known
 
 
-def _choose(
-    node: Node, patterns: Sequence[Pattern], users: dict[Node, tuple[Node, ...]], results: set[Node]
-) -> Step:
+def _choose(node: Node, patterns: Sequence[Pattern], users: dict[Node, tuple[Node, ...]], results: set[Node]) -> Step:
     for pattern in patterns:
         match = pattern.match(node)
         if match is None:
             continue
         inside = {node, *match.covers}
         if all(x not in results and all(user in inside for user in users[x]) for x in match.covers):
-            return Step(
-                node, match.operands, match.call, match.arguments, match.keywords, match.covers, pattern.name
-            )
+            return Step(node, match.operands, match.call, match.arguments, match.keywords, match.covers, pattern.name)
     call = node.op.torch
     if call is None:
         return Step(node, node.inputs, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import is_
 from types import CodeType
 from typing import Any
 
@@ -30,8 +31,7 @@ class _TorchBound:
     values: tuple[Array, ...]
 
     def is_current(self, state: State) -> bool:
-        read = state.read
-        return all([read(cell) is value for cell, value in zip(self.cells, self.values)])
+        return all(map(is_, map(state.read, self.cells), self.values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def _side_by_side(group: CellGroup, state: State) -> Array:
         same = value.untyped_storage().data_ptr() == first.untyped_storage().data_ptr()
         if not same or value.storage_offset() != position:
             flat = torch.cat([value.reshape(-1) for value in values])
-            pieces = flat.split(sizes)
+            pieces = torch.split(flat, sizes)
             for cell, piece in zip(group.cells, pieces):
                 state.place(cell, piece.view([dims.evaluate(size, {}) for size in cell.type.shape]))
             return flat

@@ -65,7 +65,9 @@ def _matrix_product(n: Node) -> Match | None:
 def _tanh_backward(n: Node) -> Match | None:
     """g · (1 - y²)."""
     match n:
-        case Node(op=Mul(), inputs=(g, Node(op=Sub(), inputs=(one, Node(op=Square(), inputs=(y,)) as square)) as slope)):
+        case Node(
+            op=Mul(), inputs=(g, Node(op=Sub(), inputs=(one, Node(op=Square(), inputs=(y,)) as square)) as slope)
+        ):
             if _is_number(one, 1.0) and not isinstance(g.op, Broadcast):
                 return Match(_TANH_BACKWARD, (g, y), covers=(slope, square))
     return None
@@ -123,7 +125,12 @@ def _add_product(n: Node) -> Match | None:
 def _broadcast_in_call(n: Node) -> Match | None:
     """A pointwise call broadcasts by itself."""
     call = n.op.torch
-    if n.op.is_pointwise and call is not None and call.form == "out" and any(isinstance(x.op, Broadcast) for x in n.inputs):
+    if (
+        n.op.is_pointwise
+        and call is not None
+        and call.form == "out"
+        and any(isinstance(x.op, Broadcast) for x in n.inputs)
+    ):
         arguments = tuple(getattr(n.op, name) for name in call.arguments)
         keywords = {keyword: getattr(n.op, name) for keyword, name in call.keywords.items()}
         return Match(call, _sources(*n.inputs), arguments, keywords)

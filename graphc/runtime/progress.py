@@ -1,0 +1,52 @@
+"""The progress bar of a training run; silent when nobody watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+__all__ = ["Reporter", "progress_bar"]
+
+INTERVAL = 0.1
+"""Seconds between two drawings of the bar."""
+
+
+class Reporter(Protocol):
+    """Told about every finished epoch."""
+
+    def __call__(self, epoch: int, metrics: Mapping[str, float]) -> None: ...
+
+
+@contextmanager
+def progress_bar(epochs: int, show: bool | None) -> Iterator[Reporter]:
+    """A bar on standard error; with `show` None, only if that is a terminal."""
+    if not (sys.stderr.isatty() if show is None else show):
+        yield lambda epoch, metrics: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("epoch"),
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[metrics]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as progress:
+        task = progress.add_task("epoch", total=epochs, metrics="")
+        drawn = 0.0
+
+        def report(epoch: int, metrics: Mapping[str, float]) -> None:
+            nonlocal drawn
+            now = time.monotonic()
+            if now - drawn >= INTERVAL or epoch == epochs:
+                drawn = now
+                shown = "  ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in metrics.items())
+                progress.update(task, completed=epoch, metrics=shown)
+                progress.refresh()
+
+        yield report

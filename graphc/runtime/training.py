@@ -1,0 +1,140 @@
+"""The training loop: shuffling, batches, steps, means, validation, callbacks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from graphc.dims import Dim, same
+from graphc.errors import InputError
+from graphc.runtime.history import History
+from graphc.runtime.interrupt import DeferredInterrupt
+from graphc.runtime.philox import permutation
+from graphc.runtime.progress import progress_bar
+from graphc.state import State
+from graphc.types import Array
+
+if TYPE_CHECKING:
+    from graphc.runtime.program import Program
+
+__all__ = ["Epoch", "fit"]
+
+GATHERED_BYTES = 1 << 26
+"""How much shuffled data is gathered at a time."""
+
+
+@dataclass
+class Epoch:
+    """What `on_epoch` is given after each epoch, the first being number 1."""
+
+    number: int
+    metrics: dict[str, float]
+    state: State
+    stopped: bool = field(default=False, init=False)
+
+    def set(self, **values: float) -> None:
+        """Set hyper-parameters by name, for example `epoch.set(lr=0.01)`. Nothing is compiled again."""
+        for name, value in values.items():
+            self.state[name] = value
+
+    def stop(self) -> None:
+        """Let this epoch be the last."""
+        self.stopped = True
+
+
+def fit(
+    program: Program,
+    data: Sequence[object],
+    *,
+    batch_size: int,
+    epochs: int,
+    shuffle: bool,
+    seed: int,
+    state: State,
+    validation: Sequence[object] | None,
+    on_epoch: Callable[[Epoch], object] | None,
+    progress: bool | None,
+) -> History:
+    """See `Program.fit`."""
+    _check_count("batch_size", batch_size, 1)
+    _check_count("epochs", epochs, 0)
+    _check_count("seed", seed, 0)
+    arrays = _batched(program, data, state, "data")
+    held_out = None if validation is None else _batched(program.evaluation, validation, state, "validation")
+    history = History()
+    with program.running(state), progress_bar(epochs, progress) as report:
+        for number in range(1, epochs + 1):
+            start = time.perf_counter()
+            order = permutation(len(arrays[0]), seed, number - 1).to(state.device) if shuffle else None
+            metrics = _pass_over(program, arrays, order, batch_size, state)
+            if held_out is not None:
+                found = _pass_over(program.evaluation, held_out, None, batch_size, state)
+                metrics.update({f"validation_{name}": value for name, value in found.items()})
+            history.add(metrics, time.perf_counter() - start)
+            report(number, metrics)
+            if on_epoch is not None:
+                epoch = Epoch(number, dict(metrics), state)
+                on_epoch(epoch)
+                if epoch.stopped:
+                    break
+    return history
+
+
+def _pass_over(
+    program: Program, arrays: Sequence[Array], order: Array | None, batch_size: int, state: State
+) -> dict[str, float]:
+    """Run the program on every batch once. Returns the means of its scalar outputs, weighted by samples."""
+    scalars = program.scalar_outputs
+    totals = [torch.zeros((), dtype=torch.float64, device=state.device) for _ in scalars]
+    seen = 0
+    with DeferredInterrupt() as interrupt:
+        for batch in _batches(arrays, order, batch_size):
+            rows = len(batch[0])
+            results = program.step(batch, state)
+            for total, (position, _) in zip(totals, scalars):
+                total.add_(results[position], alpha=rows)
+            seen += rows
+            if interrupt.requested:
+                break
+    return {name: total.item() / seen if seen else math.nan for total, (_, name) in zip(totals, scalars)}
+
+
+def _batches(arrays: Sequence[Array], order: Array | None, batch_size: int) -> Iterator[tuple[Array, ...]]:
+    """Batches in order; shuffled data is gathered in large pieces, each cut into batches."""
+    if order is None:
+        yield from zip(*(torch.split(array, batch_size) for array in arrays))
+        return
+    row = sum(array[:1].numel() * array.element_size() for array in arrays)
+    rows = max(1, GATHERED_BYTES // max(1, row * batch_size)) * batch_size
+    for piece in torch.split(order, rows):
+        yield from zip(*(torch.split(array.index_select(0, piece), batch_size) for array in arrays))
+
+
+def _batched(program: Program, data: Sequence[object], state: State, what: str) -> list[Array]:
+    """The data as tensors of one length along the size that all inputs share. Raises InputError."""
+    types = dict(zip(program.input_names, program.input_types))
+    sizes = {name: type_.shape[0] if type_.shape else None for name, type_ in types.items()}
+    first = next(iter(sizes.values()), None)
+    for name, size in sizes.items():
+        if not isinstance(size, Dim) or not isinstance(first, Dim) or not same(size, first):
+            raise InputError(
+                f"fit: input {name!r} is {types[name]}, but all inputs need the same symbolic first size, such as "
+                '"batch", to be cut into batches'
+            )
+    if isinstance(data, torch.Tensor) or len(data) != len(types):
+        count = 1 if isinstance(data, torch.Tensor) else len(data)
+        raise InputError(f"fit: {what} has {count} tensors, the program takes {len(types)}: {', '.join(types)}")
+    arrays = program.check_inputs(data, state)
+    if not arrays or not len(arrays[0]):
+        raise InputError(f"fit: {what} has no samples")
+    return arrays
+
+
+def _check_count(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"fit: {name} is an integer of {least} or more, not {value!r}")
