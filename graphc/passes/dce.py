@@ -1,4 +1,4 @@
-"""Dead code: updates that store what the cell holds already. Nodes that no output needs are in no graph to begin with."""
+"""Dead code: updates that store what the cell holds already. Nodes that no output needs are in no graph anyway."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Form:
     def of(value: object) -> tuple[Form, list[Tensor]]:
         """The form of `value` and its tensors.
 
-        A tensor by itself is called `loss` if it is 0-d, else `output`; those of a list are called `output0`, `output1`, …
+        A tensor by itself is called `loss` if it is 0-d, else `output`; those of a list `output0`, `output1`, …
         """
         if isinstance(value, Tensor):
             return Form(("output" if value.shape else "loss",), None), [value]
