@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -49,9 +51,20 @@ def compile(
     """
     backend = _check_backend(backend)
     _check_threads(threads)
+    with _collector_paused():
+        return _compile(inputs, outputs, updates or {}, backend, threads)
+
+
+def _compile(
+    inputs: Sequence[Tensor],
+    outputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+    updates: Mapping[Variable, Tensor],
+    backend: str,
+    threads: int | None,
+) -> Program:
     form, results = Form.of(outputs)
     stages = _Stages()
-    graph = stages.run("graph", _declare, inputs, dict(zip(form.names, results, strict=True)), updates or {})
+    graph = stages.run("graph", _declare, inputs, dict(zip(form.names, results, strict=True)), updates)
     for each in PASSES:
         graph = stages.run_pass(each, graph)
     if backend == "reference":
@@ -63,6 +76,21 @@ def compile(
         return compile(inputs, outputs, backend=backend, threads=threads)
 
     return Program(graph, form, backend, executable, stages.done, threads, evaluation)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No cyclic garbage collection meanwhile: passes make many objects and no cycles, and one full collection of a
+    process that holds torch takes ten times as long as compiling a small network.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _torch_plan(graph: Graph, stages: _Stages) -> TorchExecutable:

@@ -8,12 +8,23 @@ about such a pair raises a ShapeError, since any answer would be wrong for someb
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import total_ordering
-from typing import Union
+from typing import Any, NoReturn, Union
 
 from graphc.errors import ShapeError
 
-__all__ = ["Dim", "Size", "divide", "equal", "evaluate", "non_negative", "product", "same", "symbol", "symbols_of"]
+__all__ = [
+    "Dim",
+    "Size",
+    "at_least_zero",
+    "divide",
+    "equal",
+    "evaluate",
+    "non_negative",
+    "product",
+    "same",
+    "symbol",
+    "symbols_of",
+]
 
 Monomial = tuple[tuple[str, int], ...]
 """Names with their powers, sorted by name; the empty tuple is the constant term."""
@@ -21,7 +32,6 @@ Monomial = tuple[tuple[str, int], ...]
 Size = Union[int, "Dim"]
 
 
-@total_ordering
 class Dim:
     """A size that is not a number yet, such as `batch` or `2*batch + 1`."""
 
@@ -60,28 +70,38 @@ class Dim:
         return self * -1
 
     def __sub__(self, other: Size) -> Size:
-        return self + other * -1
+        return self + -other if isinstance(other, (int, Dim)) else NotImplemented
 
     def __rsub__(self, other: Size) -> Size:
-        return self * -1 + other
+        return -self + other if isinstance(other, (int, Dim)) else NotImplemented
 
     def __floordiv__(self, other: Size) -> Size:
         """Exact division. Raises ShapeError when the quotient is not a polynomial."""
-        return _exact(self, other)
+        return _exact(self, other) if isinstance(other, (int, Dim)) else NotImplemented
 
     def __rfloordiv__(self, other: Size) -> Size:
-        return _exact(other, self)
+        return _exact(other, self) if isinstance(other, (int, Dim)) else NotImplemented
+
+    def __truediv__(self, other: object) -> Any:
+        return _no_fraction(self, other) if isinstance(other, (int, float, Dim)) else NotImplemented
+
+    def __rtruediv__(self, other: object) -> Any:
+        return _no_fraction(other, self) if isinstance(other, (int, float, Dim)) else NotImplemented
 
     def __eq__(self, other: object) -> bool:
         return equal(self, other) if isinstance(other, (int, Dim)) else NotImplemented
 
     def __lt__(self, other: Size) -> bool:
-        if not isinstance(other, (int, Dim)):
-            return NotImplemented
-        difference = _sign(self - other)
-        if difference is None:
-            raise ShapeError(f"cannot decide whether {self} < {other}: it depends on the sizes given at run time")
-        return difference == "negative"
+        return _less(self, other, f"{self} < {other}") if isinstance(other, (int, Dim)) else NotImplemented
+
+    def __le__(self, other: Size) -> bool:
+        return not _less(other, self, f"{self} <= {other}") if isinstance(other, (int, Dim)) else NotImplemented
+
+    def __gt__(self, other: Size) -> bool:
+        return _less(other, self, f"{self} > {other}") if isinstance(other, (int, Dim)) else NotImplemented
+
+    def __ge__(self, other: Size) -> bool:
+        return not _less(self, other, f"{self} >= {other}") if isinstance(other, (int, Dim)) else NotImplemented
 
     def __hash__(self) -> int:
         return self._hash
@@ -93,6 +113,7 @@ class Dim:
         raise ShapeError(f"size {self} is symbolic: it has no number until a program is called")
 
     __int__ = __index__
+    __float__ = __index__
 
     def __str__(self) -> str:
         text = ""
@@ -126,14 +147,20 @@ def equal(a: Size, b: Size) -> bool:
         return True
     if isinstance(a, int) and isinstance(b, int):
         return False
-    if _sign(a - b) in ("positive", "negative"):
+    if non_negative(a - b - 1) or non_negative(b - a - 1):
         return False
-    raise ShapeError(f"cannot decide whether {a} == {b}: it depends on the sizes given at run time")
+    raise _undecided(f"{a} == {b}")
 
 
 def non_negative(a: Size) -> bool:
     """Whether `a >= 0` under every binding; False means that it has to be checked when sizes are bound."""
     return a >= 0 if isinstance(a, int) else all(coefficient >= 0 for _, coefficient in a.terms)
+
+
+def at_least_zero(a: Size) -> str:
+    """`a >= 0` as people write it, such as `batch >= 3` for `batch - 3`."""
+    left = _from_terms(term for term in _terms(a) if term[1] > 0)
+    return f"{left} >= {left - a}"
 
 
 def divide(a: Size, b: Size) -> Size | None:
@@ -217,15 +244,22 @@ def _without(a: Monomial, b: Monomial) -> Monomial | None:
     return tuple(sorted((name, power) for name, power in powers.items() if power))
 
 
-def _sign(difference: Size) -> str | None:
-    """`"positive"`, `"negative"`, or None where that depends on the binding (or the difference may be zero)."""
-    terms = _terms(difference)
-    constant = dict(terms).get((), 0)
-    if constant > 0 and all(coefficient > 0 for _, coefficient in terms):
-        return "positive"
-    if constant < 0 and all(coefficient < 0 for _, coefficient in terms):
-        return "negative"
-    return None
+def _less(a: Size, b: Size, question: str) -> bool:
+    if non_negative(a - b):
+        return False
+    if non_negative(b - a - 1):
+        return True
+    raise _undecided(question)
+
+
+def _undecided(question: str) -> ShapeError:
+    return ShapeError(f"cannot decide whether {question}: it depends on the sizes given at run time")
+
+
+def _no_fraction(a: object, b: object) -> NoReturn:
+    raise ShapeError(
+        f"{a} / {b} is not a size. For an exact quotient use //; for a number at run time use graphc.constant(size)"
+    )
 
 
 def _exact(a: Size, b: Size) -> Size:

@@ -17,6 +17,8 @@ __all__ = [
     "SymbolicValueError",
     "VerifyError",
     "compose",
+    "one_line",
+    "type_name",
 ]
 
 
@@ -54,6 +56,20 @@ class StateError(GraphcError, ValueError):
 
 class VerifyError(GraphcError, AssertionError):
     """A graph, schedule or memory plan broke one of its own rules: a bug in graphc, not in the user's program."""
+
+
+def one_line(text: str) -> str:
+    """`text` with line breaks and all else that is not printable escaped: names are only text, wherever they end up."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def type_name(value: object) -> str:
+    """The type of `value` as users know it: `float`, `torch.Tensor`, `graphc.Tensor`."""
+    kind = type(value)
+    package = kind.__module__.split(".")[0]
+    return kind.__name__ if package == "builtins" else f"{package}.{kind.__name__}"
 
 
 def compose(subject: str, problem: str, *, where: str = "", remedy: str = "") -> str:

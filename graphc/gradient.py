@@ -5,13 +5,14 @@ The rules are the ops' own `vjp`, written on tensor handles, so a gradient can b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import overload
 
-from graphc.errors import GradientError
+from graphc import dims
+from graphc.errors import GradientError, type_name
 from graphc.ir import FUNCTIONS, Node, Tensor, complaint, topological_order
 from graphc.ir.origin import inherited
-from graphc.types import TensorType
+from graphc.types import TensorType, dtype_name
 
 __all__ = ["grad"]
 
@@ -21,14 +22,14 @@ def grad(loss: Tensor, wrt: Tensor) -> Tensor: ...
 @overload
 def grad(loss: Tensor, wrt: Sequence[Tensor]) -> list[Tensor]: ...
 def grad(loss: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
-    """The gradient of `loss` with respect to each tensor of `wrt`: a tensor of the same type, zeros where no path leads.
+    """The gradient of `loss` with respect to each of `wrt`: a tensor of the same type, zeros where no path leads.
 
-    `loss` is floating and has one element; `wrt` are floating tensors of its graph: placeholders, parameters or results.
-    Only nodes between `wrt` and `loss` are differentiated. Gradients are tensors like any other: call `grad` again for
-    higher orders. Raises GradientError.
+    `loss` is floating and has one element; `wrt` are floating tensors, mostly of its graph: placeholders, parameters or
+    results. Only nodes between `wrt` and `loss` are differentiated. Gradients are tensors like any other: call `grad`
+    again for higher orders. Raises GradientError.
     """
     single = isinstance(wrt, Tensor)
-    targets = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    targets = [wrt] if isinstance(wrt, Tensor) or not isinstance(wrt, Iterable) else list(wrt)
     _check(loss, targets)
     order = topological_order([loss.node])
     between = _between(order, {target.node for target in targets})
@@ -75,10 +76,11 @@ def _filled(value: float, type_: TensorType) -> Tensor:
 def _check(loss: Tensor, targets: Sequence[Tensor]) -> None:
     for each in (loss, *targets):
         if not isinstance(each, Tensor):
-            raise complaint(GradientError, "grad", f"takes symbolic tensors, not {type(each).__name__}")
+            raise complaint(GradientError, "grad", f"takes symbolic tensors, not {type_name(each)}")
         if not each.dtype.is_floating_point:
-            raise complaint(GradientError, "grad", "only floating tensors have gradients", each)
-    if loss.type.numel != 1 if loss.type.is_static else True:
+            problem = f"only floating tensors have gradients, not {dtype_name(each.dtype)}"
+            raise complaint(GradientError, "grad", problem, each)
+    if not dims.same(loss.type.numel, 1):
         raise complaint(
             GradientError,
             "grad",

@@ -1,4 +1,4 @@
-"""What changes between calls: parameters, optimiser slots and hyper-parameters, and the States that hold their values."""
+"""What changes between calls: parameters, optimiser slots, hyper-parameters, and the States that hold their values."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Self
 
 import torch
 
@@ -35,7 +36,7 @@ class Variable(Tensor):
         role: Role = Role.SLOT,
         initial: Callable[[], Array] | None = None,
     ) -> None:
-        """Start from a copy of `value`. `initial` draws the value that `new_state(seed=...)` starts from; None: `value`."""
+        """Start from a copy of `value`. `initial` draws what `new_state(seed=...)` starts from; None: `value`."""
         start = torch.as_tensor(value).detach().clone(memory_format=torch.contiguous_format)
         check_dtype(start.dtype)
         # Not `start.clone`: programs write into `start`.
@@ -100,6 +101,12 @@ class Variable(Tensor):
         cell.initial = lambda: draw().to(dtype)
         self._node = replace(self._node, type=cell.type)
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """An independent variable that starts from the present value and is not used yet."""
+        twin = type(self).__new__(type(self))
+        Variable.__init__(twin, self.value, name=self.name, role=self.cell.role, initial=self.cell.initial)
+        return twin
+
     def __hash__(self) -> int:
         return id(self.cell)
 
@@ -118,12 +125,13 @@ class Parameter(Variable):
 
 def assign(cell: Cell, destination: Array, value: object) -> None:
     """Copy `value` into `destination`. Raises StateError when shape or dtype do not fit; Python numbers convert."""
-    source = torch.as_tensor(value)
+    # A Python number takes the cell's dtype at once: by way of float32, 0.1 would not be the float64 that it is.
+    source = torch.as_tensor(value, dtype=None if hasattr(value, "dtype") else cell.type.dtype)
     if tuple(source.shape) != cell.type.shape:
         raise StateError(
             f"{cell.name!r} has shape {list(cell.type.shape)}; a value of shape {list(source.shape)} does not fit"
         )
-    if isinstance(value, torch.Tensor) and source.dtype is not cell.type.dtype:
+    if source.dtype is not cell.type.dtype:
         raise StateError(
             f"{cell.name!r} is {dtype_name(cell.type.dtype)}; a value of {dtype_name(source.dtype)} does not fit. "
             "Convert it with .to(dtype)"
@@ -222,8 +230,8 @@ class State:
         with _busy_lock:
             if not self._busy.isdisjoint(cells):
                 raise StateError(
-                    "this State is being updated by another call. Give each concurrent training call a State of its own "
-                    "(program.new_state())"
+                    "this State is being updated by another call. Give each concurrent training call a State of its "
+                    "own (program.new_state())"
                 )
             self._busy |= cells
         try:

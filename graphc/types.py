@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy
 import torch
+from torch.utils.dlpack import from_dlpack
 
 from graphc import dims
 from graphc.dims import Dim, Size
 from graphc.errors import DTypeError, ShapeError
 
-__all__ = ["DTYPES", "Array", "TensorType", "check_dtype", "check_shape", "dtype_name"]
+__all__ = [
+    "DTYPES",
+    "Array",
+    "DType",
+    "TensorType",
+    "as_array",
+    "as_index",
+    "check_dtype",
+    "check_shape",
+    "dtype_name",
+    "same_shape",
+]
 
 Array = torch.Tensor
 """A tensor with values, where the symbolic `graphc.Tensor` has none yet."""
+
+DType = torch.dtype
+"""For annotations where `torch` is something else, as in the body of an op that says how torch calls it."""
 
 DTYPES: Mapping[torch.dtype, str] = {
     torch.float32: "f32",
@@ -74,6 +91,33 @@ def same_shape(a: Sequence[Size], b: Sequence[Size]) -> bool:
     return len(a) == len(b) and all(map(dims.same, a, b))
 
 
+def as_array(value: object, dtype: torch.dtype | None = None) -> Array:
+    """`value` as a torch tensor, which shares its memory where torch allows it.
+
+    Raises what torch and NumPy raise: TypeError, ValueError, RuntimeError or OverflowError.
+    """
+    if hasattr(value, "__array__") and not isinstance(value, torch.Tensor):
+        array = numpy.asarray(value)
+        if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+            array = array.copy()  # torch has neither read-only tensors nor negative strides
+        value = array
+    elif hasattr(value, "__dlpack__") and not isinstance(value, torch.Tensor):
+        value = from_dlpack(value)
+    return torch.as_tensor(value, dtype=dtype).detach()
+
+
+def as_index(value: object) -> int | None:
+    """`value` as an int when it is a whole number of any library's, else None. Booleans and arrays are not."""
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else int(value)
+    if not hasattr(value, "__index__") or getattr(value, "ndim", 0) != 0 or getattr(value, "dtype", None) is torch.bool:
+        return None
+    try:
+        return operator.index(value)
+    except (TypeError, ValueError):
+        return None
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     return DTYPES.get(dtype, str(dtype))
 
@@ -98,10 +142,11 @@ def check_shape(shape: object) -> tuple[Size, ...]:
             sizes.append(dims.symbol(entry))
         elif isinstance(entry, Dim):
             sizes.append(entry)
-        elif isinstance(entry, int) and not isinstance(entry, bool):
-            if entry < 0:
-                raise ShapeError(f'size {entry} is negative; give an unknown size a name, such as "batch"')
-            sizes.append(entry)
         else:
-            raise ShapeError(f"a size is an integer or a name, not {entry!r}")
+            size = as_index(entry)
+            if size is None:
+                raise ShapeError(f"a size is an integer or a name, not {entry!r}")
+            if size < 0:
+                raise ShapeError(f'size {size} is negative; give an unknown size a name, such as "batch"')
+            sizes.append(size)
     return tuple(sizes)

@@ -92,6 +92,11 @@ class Op:
     is_pointwise: ClassVar[bool] = False
     """Element i of the result depends on element i of each operand only, and all operands have the result's shape."""
 
+    judge: ClassVar[Callable[..., Array] | None] = None
+    """The torch function whose derivative `vjp` follows, where that is not the derivative of `eval`."""
+    exempt: ClassVar[tuple[str, ...]] = ()
+    """Kinds of operands that no sample has, each with the reason: "0-d: ..." or "zero-size: ..."."""
+
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
         super().__init_subclass__()
         cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()

@@ -9,8 +9,6 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -65,8 +63,7 @@ class Origin:
 
 class _Current(threading.local):
     scopes: tuple[Scope, ...] = ()
-    source: Origin | None = None
-    is_gradient: bool = False
+    inherited: inherited | None = None
 
 
 _current = _Current()
@@ -89,31 +86,52 @@ def user_location() -> tuple[str, int]:
 
 def current_origin() -> Origin:
     """The origin of a node that is built now."""
-    source = _current.source
-    if source is not None:
-        forward = source.ident if _current.is_gradient else source.forward
-        return Origin(next(_ids), source.file, source.line, source.scopes, forward, source.passes)
+    if _current.inherited is not None:
+        return _current.inherited.origin()
     file, line = user_location()
     return Origin(next(_ids), file, line, _current.scopes)
 
 
-@contextmanager
-def entered(scope: Scope) -> Iterator[None]:
+class entered:  # noqa: N801 - reads as a verb where it is used
     """Nodes built inside belong to the module call `scope`."""
-    outer = _current.scopes
-    _current.scopes = (*outer, scope)
-    try:
-        yield
-    finally:
-        _current.scopes = outer
+
+    __slots__ = ("_outer", "_scope")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        self._outer = _current.scopes
+        _current.scopes = (*self._outer, self._scope)
+
+    def __exit__(self, *error: object) -> None:
+        _current.scopes = self._outer
 
 
-@contextmanager
-def inherited(source: Origin, *, gradient: bool = False) -> Iterator[None]:
-    """Nodes built inside take line and module from `source`; with `gradient`, they are its backward partners."""
-    outer = _current.source, _current.is_gradient
-    _current.source, _current.is_gradient = source, gradient
-    try:
-        yield
-    finally:
-        _current.source, _current.is_gradient = outer
+class inherited:  # noqa: N801 - reads as a verb where it is used
+    """Nodes built inside take line and module from `source`.
+
+    With `gradient`, they are its backward partners; with `by`, they carry the name of the pass that builds them. A class
+    and not a generator: it is entered for every node that a pass or the gradient looks at.
+    """
+
+    __slots__ = ("_by", "_gradient", "_outer", "_source")
+
+    def __init__(self, source: Origin, *, gradient: bool = False, by: str = "") -> None:
+        self._source = source
+        self._gradient = gradient
+        self._by = by
+
+    def __enter__(self) -> None:
+        self._outer = _current.inherited
+        _current.inherited = self
+
+    def __exit__(self, *error: object) -> None:
+        _current.inherited = self._outer
+
+    def origin(self) -> Origin:
+        """The origin of a node that is built now."""
+        source = self._source
+        forward = source.ident if self._gradient else source.forward
+        passes = source.passes if not self._by or self._by in source.passes else (*source.passes, self._by)
+        return Origin(next(_ids), source.file, source.line, source.scopes, forward, passes)

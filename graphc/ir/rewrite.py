@@ -58,24 +58,30 @@ def _sweep(graph: Graph, by_op: Mapping[type[Op], list[Rule]], fired: Counter[st
     def step(node: Node) -> Node:
         # A replacement is looked at again at once: most chains of rewrites end within one sweep.
         for _ in range(MAX_ROUNDS):
-            for each in by_op.get(type(node.op), ()):
-                start = next_ident()
-                with inherited(node.origin.touched_by(name)):
-                    replacement = each.apply(node)
-                if replacement is None or replacement.node is node:
-                    continue
-                fired[each.name] += 1
-                if replacement.type != node.type:
-                    raise VerifyError(f"{each.name} changed the type of {node!r} to {replacement.type}")
-                new = replacement.node
-                is_fresh = new.origin.ident > start
-                node = replace(new, origin=node.origin.touched_by(name)) if is_fresh else new
+            rules = by_op.get(type(node.op))
+            replacement = _replacement(node, rules, fired, name) if rules else None
+            if replacement is None:
                 break
-            else:
-                break
+            node = replacement
         return node
 
     return rebuild(graph, step)
+
+
+def _replacement(node: Node, rules: Sequence[Rule], fired: Counter[str], name: str) -> Node | None:
+    """What the first rule that applies makes of `node`; a node that the rule built stands for `node` and its origin."""
+    start = next_ident()
+    with inherited(node.origin, by=name):
+        for each in rules:
+            result = each.apply(node)
+            if result is None or result.node is node:
+                continue
+            fired[each.name] += 1
+            if result.type != node.type:
+                raise VerifyError(f"{each.name} changed the type of {node!r} to {result.type}")
+            new = result.node
+            return replace(new, origin=node.origin.touched_by(name)) if new.origin.ident > start else new
+    return None
 
 
 def rebuild(graph: Graph, step: Callable[[Node], Node], nodes: Iterable[Node] | None = None) -> Graph:

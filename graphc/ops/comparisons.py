@@ -32,7 +32,8 @@ class Comparison(Op, abstract=True):
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         yield Sample(cls(), (Arg((3, 5), integer=True), Arg((3, 5), integer=True)))
-        yield Sample(cls(), (Arg(()), Arg(())))
+        for shape in ((), (0, 2)):
+            yield Sample(cls(), (Arg(shape), Arg(shape)))
         yield Sample(cls(), (Arg((4,), torch.int64), Arg((4,), torch.int64)))
 
 
@@ -115,7 +116,8 @@ class Cast(Op):
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
-        yield Sample(cls(torch.float64), (Arg((3, 5)),))
+        for shape in ((3, 5), (), (0, 2)):
+            yield Sample(cls(torch.float64), (Arg(shape),))
         yield Sample(cls(torch.float32), (Arg((3, 5), torch.float64),))
         yield Sample(cls(torch.int64), (Arg((3, 5)),))
         yield Sample(cls(torch.float32), (Arg((3, 5), torch.bool),))

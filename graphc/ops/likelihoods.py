@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -14,15 +15,19 @@ from graphc.types import Array, TensorType, dtype_name
 
 __all__ = ["binary_cross_entropy_terms"]
 
+SMALLEST_DENOMINATOR = torch.tensor(1e-12).item()
+"""1e-12 as torch has it: in float32, whatever the dtype of the operands."""
+
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Op):
     """-(t·log p + (1 - t)·log(1 - p)), logarithms clamped at -100.
 
-    The gradient to p has a denominator of at least 1e-12. Source: torch documentation of `torch.nn.BCELoss`. Unlike
-    torch, p outside [0, 1] gives NaN and not an exception.
+    The gradient to p has a denominator of at least 1e-12; that to t has the logarithms as they are. Source: torch
+    documentation of `torch.nn.BCELoss`. Unlike torch, p outside [0, 1] gives NaN and not an exception.
     """
 
+    judge = partial(torch.nn.functional.binary_cross_entropy, reduction="none")
     is_pointwise = True
 
     def infer(self, p: TensorType, t: TensorType) -> TensorType:
@@ -35,8 +40,8 @@ class BinaryCrossEntropy(Op):
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         p, t = y.inputs
-        to_p = g * (p - t) / ((1.0 - p) * p).clamp(min=1e-12)
-        to_t = g * ((-p).log1p().clamp(min=-100.0) - p.log().clamp(min=-100.0))
+        to_p = g * (p - t) / ((1.0 - p) * p).clamp(min=SMALLEST_DENOMINATOR)
+        to_t = g * ((-p).log1p() - p.log())
         return to_p, to_t
 
     @classmethod

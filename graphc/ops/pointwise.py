@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -38,9 +39,13 @@ class Unary(Op, abstract=True):
     """A pointwise op of one operand that keeps its dtype."""
 
     is_pointwise = True
-    domain: tuple[float, float] = (-2.0, 2.0)
+    bools: ClassVar[bool] = False
+    """Whether torch computes it on booleans."""
+    domain: ClassVar[tuple[float, float]] = (-2.0, 2.0)
 
     def infer(self, x: TensorType) -> TensorType:
+        if x.dtype is torch.bool and not self.bools:
+            raise DTypeError("is not defined for bool")
         return x
 
     @classmethod
@@ -64,7 +69,7 @@ class Binary(Op, abstract=True):
     """A pointwise op of two operands of one type."""
 
     is_pointwise = True
-    bools: bool = False
+    bools: ClassVar[bool] = False
     """Whether torch computes it on booleans."""
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
@@ -178,7 +183,8 @@ class Pow(Binary):
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         yield Sample(cls(), (Arg((3, 5), low=0.2, high=2.0), Arg((3, 5))))
-        yield Sample(cls(), (Arg((), low=0.2, high=2.0), Arg(())))
+        for shape in ((), (2, 0)):
+            yield Sample(cls(), (Arg(shape, low=0.2, high=2.0), Arg(shape)))
         yield Sample(cls(), (Arg((4,), low=0, high=2, integer=True), Arg((4,), low=0, high=3, integer=True)))
 
 
@@ -190,14 +196,12 @@ class PowNumber(Unary):
     exponent: int | float
 
     def infer(self, x: TensorType) -> TensorType:
-        if x.dtype is torch.bool:
-            raise DTypeError("is not defined for bool")
         if not x.dtype.is_floating_point:
             if isinstance(self.exponent, float) or self.exponent < 0:
                 raise DTypeError(f"exponent {self.exponent} needs a floating base, not {dtype_name(x.dtype)}")
-            if self.exponent > torch.iinfo(x.dtype).max:
+            if x.dtype is not torch.bool and self.exponent > torch.iinfo(x.dtype).max:
                 raise DTypeError(f"exponent {self.exponent} does not fit {dtype_name(x.dtype)}")
-        return x
+        return super().infer(x)
 
     def eval(self, x: Array) -> Array:
         return torch.pow(x, self.exponent)
@@ -212,6 +216,9 @@ class PowNumber(Unary):
         for exponent in (3, 0.5, -1, 2.5, 0):
             yield Sample(cls(exponent), (Arg((3, 4), low=0.2, high=2.0),))
         yield Sample(cls(3), (Arg((5,), torch.int64, -3, 3),))
+        yield Sample(cls(2), (Arg((4,), low=-1, high=1, integer=True),))
+        for shape in ((), (0, 2)):
+            yield Sample(cls(1.5), (Arg(shape, low=0.2, high=2.0),))
 
 
 @dataclass(frozen=True)
@@ -300,6 +307,7 @@ class Sign(Unary):
     """-1, 0 or 1; its derivative is 0 everywhere, as torch has it."""
 
     torch = TorchCall(torch.sign, alias=(0,))
+    bools = True
 
     def eval(self, x: Array) -> Array:
         return torch.sign(x)
@@ -379,6 +387,11 @@ class Clamp(Unary):
     min: int | float | None
     max: int | float | None
 
+    def infer(self, x: TensorType) -> TensorType:
+        if not x.dtype.is_floating_point and any(isinstance(limit, float) for limit in (self.min, self.max)):
+            raise DTypeError(f"the limits {self.min} and {self.max} need a floating dtype, not {dtype_name(x.dtype)}")
+        return super().infer(x)
+
     def eval(self, x: Array) -> Array:
         return torch.clamp(x, min=self.min, max=self.max)
 
@@ -396,6 +409,8 @@ class Clamp(Unary):
             yield Sample(cls(*limits), (Arg((3, 5)),))
         yield Sample(cls(-1.0, 1.0), (Arg((4, 5), integer=True),))
         yield Sample(cls(-1, 2), (Arg((6,), torch.int64, -5, 5),))
+        for shape in ((), (0, 2)):
+            yield Sample(cls(-1.0, 1.0), (Arg(shape),))
 
 
 @dataclass(frozen=True)
@@ -421,8 +436,9 @@ class Where(Op):
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
-        for shape in ((3, 5), ()):
+        for shape in ((3, 5), (), (0, 2)):
             yield Sample(cls(), (Arg(shape, torch.bool), Arg(shape), Arg(shape)))
+        yield Sample(cls(), (Arg((4,), torch.bool), Arg((4,), torch.int64), Arg((4,), torch.int64)))
 
 
 @function

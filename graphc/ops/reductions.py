@@ -16,6 +16,7 @@ from graphc.types import Array, TensorType, dtype_name
 __all__ = ["amax", "amin", "mean", "sum_"]
 
 Dims = int | Sequence[int] | None
+NOTHING_TO_REDUCE = ("0-d: without dimensions there is nothing to reduce, and the functions build no op",)
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Sum(Op):
     """Sum over `dims`, which are dropped: y[i] = Σ_r x[i, r]. `dims` are sorted and not empty."""
 
     torch = TorchCall(torch.sum, keywords={"dim": "dims"})
+    exempt = NOTHING_TO_REDUCE
     dims: tuple[int, ...]
 
     def infer(self, x: TensorType) -> TensorType:
@@ -40,7 +42,6 @@ class Sum(Op):
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
-        # None is 0-d: without dimensions there is nothing to reduce, and the functions build no op.
         for shape, dims in (((3, 5), (0,)), ((3, 5), (1,)), ((3, 5), (0, 1)), ((2, 3, 4), (0, 2)), ((0, 4), (0,))):
             yield Sample(cls(dims), (Arg(shape),))
         yield Sample(cls((1,)), (Arg((0, 4)),))
@@ -64,7 +65,8 @@ class Mean(Sum):
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         x = y.inputs[0]
         count: Size = product(x.shape[d] for d in self.dims)
-        return ((g / count).reshape(kept_shape(x, self.dims)).broadcast_to(x.shape),)
+        # Divided last, so that the derivative of this over nothing is 0, as in torch, and not 0 / 0.
+        return (g.reshape(kept_shape(x, self.dims)).broadcast_to(x.shape) / count,)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Amax(Op):
     """Largest element over `dims`, which are dropped; NaN if there is one. Ties share the gradient, as in torch."""
 
     torch = TorchCall(torch.amax, keywords={"dim": "dims"})
+    exempt = NOTHING_TO_REDUCE
     dims: tuple[int, ...]
 
     def infer(self, x: TensorType) -> TensorType:
@@ -96,7 +99,6 @@ class Amax(Op):
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
-        # None is 0-d: without dimensions there is nothing to reduce, and the functions build no op.
         for shape, dims in (((3, 5), (0,)), ((3, 5), (1,)), ((3, 5), (0, 1)), ((2, 3, 4), (0, 2)), ((0, 3), (1,))):
             yield Sample(cls(dims), (Arg(shape),))
             yield Sample(cls(dims), (Arg(shape, low=-1, high=1, integer=True),))

@@ -73,7 +73,7 @@ class Permute(Op):
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
-        for shape, order in (((3, 4), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((), ())):
+        for shape, order in (((3, 4), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((0, 3), (1, 0)), ((), ())):
             yield Sample(cls(order), (Arg(shape),))
 
 
@@ -109,6 +109,7 @@ class Broadcast(Op):
             ((3, 1), (3, 4)),
             ((), (2, 3)),
             ((1, 3), (0, 3)),
+            ((0, 1), (0, 3)),
             ((2, 1, 3), (2, 2, 4, 3)),
         ):
             yield Sample(cls(after), (Arg(before),))
@@ -126,6 +127,7 @@ class Slice(Op):
     """`length` elements of dimension `dim`, from `start` on, `step` apart."""
 
     torch = TorchCall(slice_along, form="view", arguments=("dim", "start", "length", "step"))
+    exempt = ("0-d: there is no dimension to slice",)
     dim: int
     start: Size
     length: Size
@@ -150,6 +152,7 @@ class Slice(Op):
             ((5, 4), cls(0, 1, 4)),
             ((7,), cls(0, 1, 3, 2)),
             ((7, 2), cls(0, 0, 0)),
+            ((0, 3), cls(1, 1, 2)),
             ((2, 6), cls(1, 1, 2, 3)),
         ):
             yield Sample(op, (Arg(shape),))
@@ -167,6 +170,7 @@ class SlicePad(Op):
     """Zeros, with x at the places that a Slice of the same attributes reads; dimension `dim` grows to `size`."""
 
     torch = TorchCall(pad_into, form="into", arguments=("dim", "start", "step"))
+    exempt = ("0-d: there is no dimension to pad",)
     dim: int
     start: Size
     size: Size
@@ -202,6 +206,7 @@ class Cat(Op):
     """The operands one after another along `dim`; all other sizes are equal."""
 
     torch = TorchCall(torch.cat, sequence=True, keywords={"dim": "dim"})
+    exempt = ("0-d: there is no dimension to concatenate along",)
     dim: int
 
     def infer(self, *inputs: TensorType) -> TensorType:

@@ -1,0 +1,79 @@
+"""Affine maps."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from graphc import dims
+from graphc.errors import DTypeError, ShapeError
+from graphc.ir import Tensor, complaint
+from graphc.ir.origin import current_origin
+from graphc.nn.module import Module
+from graphc.state import Parameter
+from graphc.types import Array, dtype_name
+
+__all__ = ["Linear"]
+
+
+class Linear(Module):
+    """y = x · weightᵀ + bias, over the last dimension of x: f[..., in_features] gives f[..., out_features].
+
+    `weight` is [out_features, in_features], `bias` is [out_features]. Initial values are torch.nn.Linear's, bit by bit:
+    uniform within ±1/√in_features, drawn from torch's global generator, the weight first.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        for name, size in (("in_features", in_features), ("out_features", out_features)):
+            if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+                raise complaint(ShapeError, "Linear", f"{name} is a number of features, not {size!r}")
+        self.in_features = in_features
+        self.out_features = out_features
+        dtype = dtype or torch.get_default_dtype()
+        if not dtype.is_floating_point:
+            raise complaint(DTypeError, "Linear", f"parameters have a floating dtype, not {dtype_name(dtype)}")
+
+        def weight() -> Array:
+            # √5 makes the bound 1/√in_features but for rounding, and the bits are to be torch's.
+            empty = torch.empty(out_features, in_features, device=device, dtype=dtype)
+            return torch.nn.init.kaiming_uniform_(empty, a=math.sqrt(5))
+
+        def shift() -> Array:
+            bound = 1 / math.sqrt(in_features) if in_features else 0.0
+            return torch.empty(out_features, device=device, dtype=dtype).uniform_(-bound, bound)
+
+        self.weight = Parameter(weight(), initial=weight)
+        self.bias = Parameter(shift(), initial=shift) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
+        y = x @ self.weight.T
+        return y if self.bias is None else y + self.bias
+
+    def _check(self, x: object) -> None:
+        """Errors that name the layer, where those of matmul would speak of its transposed weight."""
+        name = f"{self!r} {current_origin().module!r}"
+        if not isinstance(x, Tensor):
+            raise complaint(DTypeError, name, f"the input is a {type(x).__name__}, not a symbolic tensor")
+        if not x.ndim or not dims.same(x.shape[-1], self.in_features):
+            last = f"has {x.shape[-1]} features in its last dimension" if x.ndim else "has no dimensions"
+            problem = f"the input, {x.type}, {last}, and the layer takes {self.in_features}"
+            raise complaint(ShapeError, name, problem)
+        if x.dtype is not self.weight.dtype:
+            problem = f"the input is {x.type}, and the layer computes in {dtype_name(self.weight.dtype)}"
+            remedy = f"convert one of them: x.to({self.weight.dtype})"
+            if x.dtype.is_floating_point:
+                remedy += f", or net.to({x.dtype}) before its first call"
+            raise complaint(DTypeError, name, problem, remedy=remedy)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

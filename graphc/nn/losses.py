@@ -1,0 +1,82 @@
+"""Losses: how far a prediction is from its target, as one number or element by element."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from graphc.errors import CompileError, DTypeError, ShapeError
+from graphc.ir import Tensor, TensorLike, complaint
+from graphc.nn.module import Module
+from graphc.ops import binary_cross_entropy_terms, constant
+from graphc.types import same_shape
+
+__all__ = ["BCELoss", "L1Loss", "MSELoss"]
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+class _Loss(Module):
+    """A loss reduced from one term for each element. Prediction and target have one type: nothing broadcasts."""
+
+    def __init__(self, *, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        if reduction not in ("mean", "sum", "none"):
+            problem = f"reduction {reduction!r} does not exist"
+            raise complaint(CompileError, type(self).__name__, problem, remedy="choose 'mean', 'sum' or 'none'")
+        self.reduction = reduction
+
+    def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def forward(self, prediction: TensorLike, target: TensorLike) -> Tensor:
+        x, y = (each if isinstance(each, Tensor) else constant(each) for each in (prediction, target))
+        self._check(x, y)
+        terms = self.terms(x, y)
+        if self.reduction == "none":
+            return terms
+        return terms.mean() if self.reduction == "mean" else terms.sum()
+
+    def _check(self, x: Tensor, y: Tensor) -> None:
+        types = f"prediction {x.type} and target {y.type}"
+        kind = type(self).__name__
+        if not same_shape(x.shape, y.shape):
+            raise complaint(
+                ShapeError,
+                kind,
+                f"{types} have different shapes; torch would broadcast them, "
+                "and each prediction would meet targets that are not its own",
+                remedy="if they differ by dimensions of size 1 only, as [batch,1] and [batch] do, "
+                "pass target.reshape(prediction.shape)",
+            )
+        if x.dtype is not y.dtype or not x.dtype.is_floating_point:
+            remedy = "pass target.to(prediction.dtype)" if x.dtype.is_floating_point else "the prediction is floating"
+            raise complaint(DTypeError, kind, f"{types} are not of one floating dtype", remedy=remedy)
+
+
+class MSELoss(_Loss):
+    """(prediction - target)²."""
+
+    def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).square()
+
+
+class L1Loss(_Loss):
+    """|prediction - target|; its gradient is 0 where they are equal."""
+
+    def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).abs()
+
+
+class BCELoss(_Loss):
+    """-w·(t·log p + (1 - t)·log(1 - p)) for probabilities p and targets t, logarithms clamped at -100 as in torch.
+
+    `weight` broadcasts to the target's shape. A p outside [0, 1] gives NaN, where torch raises.
+    """
+
+    def __init__(self, weight: TensorLike | None = None, *, reduction: Reduction = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.weight = weight if weight is None or isinstance(weight, Tensor) else constant(weight)
+
+    def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
+        terms = binary_cross_entropy_terms(prediction, target)
+        return terms if self.weight is None else terms * self.weight.to(terms.dtype).broadcast_to(terms.shape)

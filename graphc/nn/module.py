@@ -1,0 +1,258 @@
+"""`Module`: what owns parameters and builds graph when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+
+import torch
+
+from graphc.errors import CompileError, DTypeError, StateError, SymbolicValueError
+from graphc.ir import Scope, Tensor, complaint
+from graphc.ir.origin import entered, next_ident
+from graphc.state import Parameter, State
+from graphc.types import Array, dtype_name
+
+__all__ = ["Module", "registered"]
+
+_T = TypeVar("_T")
+
+# What people reach for because torch has it, and what graphc does instead.
+_ELSEWHERE = {
+    "train": "the mode is chosen when a program is compiled: graphc.compile(..., training=True)",
+    "eval": "the mode is chosen when a program is compiled: graphc.compile(..., training=False)",
+    "zero_grad": "gradients are graph (graphc.grad, optimizer.minimize) and never accumulate between calls",
+    "cuda": 'move the values with .to("cuda")',
+}
+
+
+@dataclass
+class _Place:
+    """Where a module stands: `name` and `prefix` come from the first parent that it is registered under."""
+
+    ident: int
+    name: str = ""
+    prefix: str = ""
+    """What comes before the names of the parameters: the path from the root, with a dot at the end."""
+    owned: set[str] = field(default_factory=set)
+    """Attributes whose parameter or module takes its name from here."""
+    calls: int = 0
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        # What `copy.deepcopy` makes of a module is another module.
+        return replace(self, ident=next_ident(), owned=set(self.owned), calls=0)
+
+
+class Module:
+    """Base of layers, losses and networks: assign parameters and modules to attributes, and define `forward`.
+
+    Attributes register as in torch: `parameters()`, `state_dict()` and their like find them, in order of assignment.
+    Calling a module runs `forward` on symbolic tensors, which builds graph under the module's name.
+    """
+
+    _place: _Place
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        # Here and not in __init__, so that a subclass which forgets super().__init__() is whole all the same.
+        self = super().__new__(cls)
+        object.__setattr__(self, "_place", _Place(next_ident()))
+        return self
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes, on symbolic tensors."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """`forward(...)`, its nodes marked as built by this module. Raises SymbolicValueError when given values."""
+        given = (*args, *kwargs.values())
+        values = [value for value in given if isinstance(value, torch.Tensor) or hasattr(value, "__array__")]
+        if values and not any(isinstance(value, Tensor) for value in given):
+            what = f"{type(values[0]).__module__}.{type(values[0]).__name__}"
+            raise complaint(
+                SymbolicValueError,
+                type(self).__name__,
+                f"called on a {what}, which has values; a module takes symbolic tensors",
+                remedy='declare x = graphc.placeholder("x", shape=...), compile program = graphc.compile([x], net(x)), '
+                "and call the program on the values",
+            )
+        kind, place = type(self).__name__, self._place
+        scope = Scope(place.name or kind.lower(), kind, place.ident, place.calls)
+        place.calls += 1
+        with entered(scope):
+            return self.forward(*args, **kwargs)
+
+    # Attributes.
+
+    def __setattr__(self, key: str, value: object) -> None:
+        if isinstance(value, (torch.nn.Module, torch.nn.Parameter)):
+            problem = f"attribute {key!r} is a torch.nn.{type(value).__name__}, which builds no graph"
+            raise complaint(CompileError, type(self).__name__, problem, remedy="use what graphc.nn has under that name")
+        if isinstance(value, (Module, Parameter)):
+            self._check_registration(key, value)
+        super().__setattr__(key, value)
+        place = self._place
+        place.owned.discard(key)
+        if isinstance(value, Parameter) and not value.name:
+            place.owned.add(key)
+            value.cell.name = place.prefix + key
+        elif isinstance(value, Module) and not value._place.name:
+            place.owned.add(key)
+            value._place.name = key
+            value._relabel(f"{place.prefix}{key}.")
+
+    def _check_registration(self, key: str, value: Module | Parameter) -> None:
+        kind = type(self).__name__
+        if not key or "." in key:
+            raise complaint(CompileError, kind, f"{key!r} cannot name a {type(value).__name__}: names have no dots")
+        if hasattr(Module, key):
+            raise complaint(CompileError, kind, f"{key!r} is a method of every module", remedy="choose another name")
+        if isinstance(value, Module) and any(module is self for module in value.modules()):
+            raise complaint(CompileError, kind, f"{key!r} would make the module contain itself")
+
+    def _relabel(self, prefix: str) -> None:
+        """Name everything that takes its name from here, after a parent took this module in."""
+        waiting = [(self, prefix)]
+        while waiting:
+            module, prefix = waiting.pop()
+            module._place.prefix = prefix
+            for key in module._place.owned:
+                value = vars(module).get(key)
+                if isinstance(value, Module):
+                    waiting.append((value, f"{prefix}{key}."))
+                elif isinstance(value, Parameter):
+                    value.cell.name = prefix + key
+
+    if not TYPE_CHECKING:  # type checkers report unknown attributes themselves
+
+        def __getattr__(self, name: str) -> NoReturn:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(f"{message}: {_ELSEWHERE[name]}" if name in _ELSEWHERE else message)
+
+    # What is registered.
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules registered here, each once."""
+        seen = set()
+        for key, module in registered(self, Module):
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield key, module
+
+    def children(self) -> Iterator[Module]:
+        return (module for _, module in self.named_children())
+
+    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """This module and all below it, parents first."""
+        seen = set()
+        waiting: list[tuple[str, Module]] = [(prefix, self)]
+        while waiting:
+            name, module = waiting.pop()
+            if id(module) in seen and remove_duplicate:
+                continue
+            seen.add(id(module))
+            yield name, module
+            waiting.extend(reversed([(_join(name, key), child) for key, child in registered(module, Module)]))
+
+    def modules(self) -> Iterator[Module]:
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """The parameters of this module and, with `recurse`, of all below it; a shared one under its first name."""
+        seen = set()
+        for path, module in self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]:
+            for key, parameter in registered(module, Parameter):
+                if parameter.cell not in seen or not remove_duplicate:
+                    seen.add(parameter.cell)
+                    yield _join(path, key), parameter
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        return (parameter for _, parameter in self.named_parameters(recurse=recurse))
+
+    # Values.
+
+    def state_dict(self) -> dict[str, Array]:
+        """A copy of every value in the default State, under torch's keys; a shared one under each of its names."""
+        return {name: parameter.value.clone() for name, parameter in self.named_parameters(remove_duplicate=False)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Array]) -> None:
+        """Set every value in the default State; `state_dict` may be that of the torch module.
+
+        Raises StateError when a key is missing or unexpected or a value does not fit; then nothing has changed.
+        """
+        parameters = dict(self.named_parameters(remove_duplicate=False))
+        problems = [f"missing: {name!r}" for name in parameters if name not in state_dict]
+        problems += [f"unexpected: {name!r}" for name in state_dict if name not in parameters]
+        for name, value in state_dict.items():
+            if name in parameters:
+                problems.extend(_misfits(name, parameters[name], value))
+        if problems:
+            listed = "\n  ".join(problems)
+            raise StateError(f"{type(self).__name__}.load_state_dict: nothing was loaded:\n  {listed}")
+        state = State({parameter.cell: None for parameter in parameters.values()})
+        with state.updating(frozenset(state.cells)):
+            for name, parameter in parameters.items():
+                state[parameter] = state_dict[name]
+
+    def to(self, target: torch.dtype | torch.device | str) -> Self:
+        """Move the values to a device, or convert floating parameters to a dtype. Returns the module.
+
+        A dtype is part of every graph built with the module, so it can change only before the first call and before an
+        optimizer is made; fresh initial values are drawn as before and then converted. Raises StateError.
+        """
+        if not isinstance(target, torch.dtype):
+            State(parameter.cell for parameter in self.parameters()).to(target)
+            return self
+        kind = type(self).__name__
+        if not target.is_floating_point:
+            raise complaint(DTypeError, f"{kind}.to", f"parameters have a floating dtype, not {dtype_name(target)}")
+        changing = [p for p in self.parameters() if p.dtype.is_floating_point and p.dtype is not target]
+        used = next((parameter for parameter in changing if parameter.is_used), None)
+        if used is not None:
+            raise StateError(
+                f"{kind}.to({target}): {used.name!r} is part of a graph or an optimizer already, as "
+                f"{dtype_name(used.dtype)}. Convert a module before its first call and before making its optimizer"
+            )
+        for parameter in changing:
+            parameter.convert(target)
+        return self
+
+    def double(self) -> Self:
+        """`to(torch.float64)`."""
+        return self.to(torch.float64)
+
+    def float(self) -> Self:
+        """`to(torch.float32)`."""
+        return self.to(torch.float32)
+
+    # How it prints.
+
+    def extra_repr(self) -> str:
+        """The arguments that `repr` shows."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        children = [f"({key}): {module!r}".replace("\n", "\n  ") for key, module in registered(self, Module)]
+        if not children:
+            return f"{type(self).__name__}({extra})"
+        return f"{type(self).__name__}(\n  " + "\n  ".join([extra] * bool(extra) + children) + "\n)"
+
+
+def registered(module: Module, kind: type[_T]) -> list[tuple[str, _T]]:
+    """The attributes of `module` that hold a `kind`, in the order of assignment."""
+    return [(key, value) for key, value in vars(module).items() if isinstance(value, kind)]
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _misfits(name: str, parameter: Parameter, value: object) -> Iterator[str]:
+    given = torch.as_tensor(value)
+    if tuple(given.shape) != parameter.shape:
+        yield f"wrong shape: {name!r} is {list(parameter.shape)}, the value {list(given.shape)}"
+    if given.dtype is not parameter.dtype:
+        yield f"wrong dtype: {name!r} is {dtype_name(parameter.dtype)}, the value {dtype_name(given.dtype)}"

@@ -1,0 +1,61 @@
+"""Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from graphc.ir import Tensor
+from graphc.optim.optimizer import Optimizer
+from graphc.state import Parameter, Variable
+
+__all__ = ["Adam"]
+
+
+class Adam(Optimizer):
+    """p ← p - lr · m̂ / (√v̂ + eps), with running means m of g and v of g², corrected for their start from zero.
+
+    Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015; `torch.optim.Adam`, single-tensor form.
+    With `amsgrad`, v̂ comes from the largest v so far. Slots: `exp_avg`, `exp_avg_sq`, `max_exp_avg_sq`, and `step`.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(params)
+        self.lr = self._hyper("lr", lr)
+        self.beta1 = self._hyper("beta1", betas[0], below=1.0)
+        self.beta2 = self._hyper("beta2", betas[1], below=1.0)
+        self.eps = self._hyper("eps", eps)
+        self.weight_decay = self._option("weight_decay", weight_decay)
+        self.amsgrad = amsgrad
+        self.step = self._counter()
+        self.exp_avg = self._slots("exp_avg")
+        self.exp_avg_sq = self._slots("exp_avg_sq")
+        if amsgrad:
+            self.max_exp_avg_sq = self._slots("max_exp_avg_sq")
+
+    def update(self, gradients: Mapping[Parameter, Tensor]) -> dict[Variable, Tensor]:
+        step = self.step + 1.0
+        step_size = self.lr / (1.0 - self.beta1.pow(step))
+        root_correction = (1.0 - self.beta2.pow(step)).sqrt()
+        scalars = (1.0 - self.beta1, self.beta2, 1.0 - self.beta2, step_size, root_correction, self.eps)
+        new: dict[Variable, Tensor] = {self.step: step}
+        for p, g in gradients.items():
+            # The scalars in the dtype of p: promotion would do the same, except that a 0-d p would become float64.
+            rest1, beta2, rest2, rate, root, eps = (scalar.to(p.dtype) for scalar in scalars)
+            if self.weight_decay is not None:
+                g = g + p * self.weight_decay.to(p.dtype)
+            m, v = self.exp_avg[p], self.exp_avg_sq[p]
+            new[m] = mean = m + (g - m) * rest1
+            new[v] = largest = square = v * beta2 + g * rest2 * g
+            if self.amsgrad:
+                top = self.max_exp_avg_sq[p]
+                new[top] = largest = top.maximum(square)
+            new[p] = p - mean * rate / (largest.sqrt() / root + eps)
+        return new

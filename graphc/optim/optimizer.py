@@ -1,0 +1,118 @@
+"""The base of the optimizers: parameters, hyper-parameters, slots, and from a loss to updates."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import torch
+
+from graphc.errors import GradientError, StateError
+from graphc.gradient import grad
+from graphc.ir import Node, Role, Tensor, complaint
+from graphc.optim.updates import Updates
+from graphc.state import Parameter, Variable
+
+__all__ = ["Optimizer"]
+
+
+class Optimizer:
+    """Holds hyper-parameters and slots as variables, created once, so that all programs of one optimizer share them.
+
+    Hyper-parameters are 0-d float64 and may be set at any time, which compiles nothing: `optimizer.lr.value = 0.1` in
+    the default State, `state["lr"] = 0.1` in any. An option given as 0 is not in the graph, and its attribute is None.
+    """
+
+    def __init__(self, params: Iterable[Parameter]) -> None:
+        self.params = _checked(type(self).__name__, params)
+        # Slots have the parameters' dtypes; taking the nodes fixes these.
+        self._nodes = {parameter: parameter.node for parameter in self.params}
+
+    def minimize(self, loss: Tensor) -> Updates:
+        """The values after one step down the gradient of `loss`, a floating tensor of one element.
+
+        A parameter on which the loss does not depend stays out of it, weight decay included, as torch skips parameters
+        without a gradient. Raises GradientError, also when the loss depends on none.
+        """
+        gradients = grad(loss, self.params)
+        reached = _reached(loss.node)
+        paired = {
+            parameter: gradient
+            for parameter, gradient in zip(self.params, gradients, strict=True)
+            if self._nodes[parameter] in reached
+        }
+        if not paired:
+            names = ", ".join(repr(parameter.name) for parameter in self.params[:3])
+            more = ", …" if len(self.params) > 3 else ""
+            problem = f"the loss depends on none of the optimizer's {len(self.params)} parameters ({names}{more})"
+            raise complaint(GradientError, f"{type(self).__name__}.minimize", problem)
+        return Updates(self.update(paired))
+
+    def update(self, gradients: Mapping[Parameter, Tensor]) -> dict[Variable, Tensor]:
+        """The update rule: from parameters' gradients to the new values of parameters and slots.
+
+        The expressions are pointwise and of one form for all parameters, and what they share is a 0-d tensor computed
+        once for the step, so that a backend can update all parameters in one go.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define update")
+
+    # What subclasses create in their constructors.
+
+    def _hyper(self, name: str, value: float, low: float = 0.0, below: float = math.inf) -> Variable:
+        number = float(value)
+        if not low <= number < below:
+            limits = f"in [{low:g}, {below:g})" if below < math.inf else f"{low:g} or more"
+            raise StateError(f"{type(self).__name__}: {name} is {limits}, not {value}")
+        scalar = torch.tensor(number, dtype=torch.float64, device=self.params[0].value.device)
+        return Variable(scalar, name=name, role=Role.HYPER)
+
+    def _option(self, name: str, value: float) -> Variable | None:
+        """A hyper-parameter that 0 leaves out of the graph."""
+        return self._hyper(name, value) if value else None
+
+    def _counter(self) -> Variable:
+        """The steps so far: one number for all parameters, where torch counts for each."""
+        return Variable(torch.zeros((), dtype=torch.float64, device=self.params[0].value.device), name="step")
+
+    def _slots(self, name: str) -> dict[Parameter, Variable]:
+        """A slot for each parameter, zeros of the parameter's type."""
+        slots = {}
+        for i, parameter in enumerate(self.params):
+            zeros = partial(torch.zeros_like, parameter.value)
+            slots[parameter] = Variable(zeros(), name=f"{parameter.name or i}.{name}", initial=zeros)
+        return slots
+
+
+def _checked(kind: str, params: Iterable[Parameter]) -> tuple[Parameter, ...]:
+    if isinstance(params, (Tensor, torch.Tensor)) or not isinstance(params, Iterable):
+        problem = f"params is a {type(params).__name__}"
+        raise complaint(StateError, kind, problem, remedy="give a list of parameters, or net.parameters()")
+    found = tuple(params)
+    for each in found:
+        if isinstance(each, dict):
+            problem = "params is a list of groups, which torch has and graphc has not"
+            remedy = f"make one {kind} for each group and merge their updates: a.minimize(loss) | b.minimize(loss)"
+            raise complaint(StateError, kind, problem, remedy=remedy)
+        if not isinstance(each, Parameter):
+            problem = f"params has a {type(each).__module__}.{type(each).__qualname__} in it"
+            raise complaint(StateError, kind, problem, remedy="give graphc Parameters, such as net.parameters()")
+    if not found:
+        raise complaint(StateError, kind, "params is empty", remedy="an exhausted generator is, too")
+    twice = [parameter.name for parameter, count in Counter(found).items() if count > 1]
+    if twice:
+        raise complaint(StateError, kind, f"params has {', '.join(map(repr, twice))} more than once")
+    return found
+
+
+def _reached(loss: Node) -> set[Node]:
+    """The nodes from which floating values lead to the loss: where torch has gradients, even if they are zero."""
+    found = {loss}
+    waiting = [loss]
+    while waiting:
+        for operand in waiting.pop().inputs:
+            if operand not in found and operand.type.dtype.is_floating_point:
+                found.add(operand)
+                waiting.append(operand)
+    return found

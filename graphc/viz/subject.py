@@ -1,0 +1,91 @@
+"""What can be drawn, and the graph of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from graphc.ir import Graph, Node, Output, OutputRole, Tensor, topological_order
+from graphc.ops import Placeholder
+from graphc.runtime import Program
+from graphc.viz.errors import DrawingError
+
+__all__ = ["Drawable", "View", "describe", "is_drawable", "subject_of"]
+
+Drawable = Tensor | Sequence[Tensor] | dict[str, Tensor] | Graph | Program
+View = Literal["forward", "all"]
+
+
+def subject_of(value: object, view: View = "forward", name: str = "output") -> tuple[Graph, tuple[Node, ...]]:
+    """The graph to draw for `value`, and the inputs that nothing in it uses. Raises DrawingError.
+
+    Of a graph or a program, `forward` is what leads to its outputs, and `all` its gradients and updates too; a program
+    is drawn as it was declared. Tensors that are named one by one are drawn whatever they are.
+    """
+    if isinstance(value, (Graph, Program)):
+        graph = value if isinstance(value, Graph) else _declared(value)
+        unused = tuple(node for node in graph.inputs if node not in graph.users)
+        if view == "forward":
+            graph = graph.subgraph(OutputRole.OUTPUT)
+        if not graph.outputs:
+            raise DrawingError(f"{name!r} has only gradients and updates to draw: ask for all of it (--view all)")
+        return graph, unused
+    if not is_drawable(value):
+        raise DrawingError(f"{name!r} is {describe(value)}; {_remedy(value, name)}")
+    outputs = [
+        Output(tensor.node, OutputRole.OUTPUT if tensor.node.origin.forward is None else OutputRole.GRADIENT, label)
+        for label, tensor in _tensors(value, name)
+    ]
+    inputs = [node for node in topological_order(o.node for o in outputs) if isinstance(node.op, Placeholder)]
+    return Graph(tuple(inputs), tuple(outputs)), ()
+
+
+def _tensors(value: object, name: str) -> list[tuple[str, Tensor]]:
+    """The tensors of `value`, each with a name. Those of a list are called `name[0]`, …"""
+    if isinstance(value, dict):
+        return [(str(key), tensor) for key, tensor in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [(f"{name}[{i}]", tensor) for i, tensor in enumerate(value)]
+    assert isinstance(value, Tensor), "checked before"
+    return [(name, value)]
+
+
+def is_drawable(value: object) -> bool:
+    """Whether `value` is a tensor, a non-empty list, tuple or dict of them, a graph or a program."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(isinstance(each, Tensor) for each in value)
+    return isinstance(value, (Tensor, Graph, Program))
+
+
+def describe(value: object) -> str:
+    """What `value` is, for a message: `a list of 2 tensors`, `a module (Sequential)`."""
+    kind = type(value).__name__
+    if isinstance(value, (list, tuple, dict)):
+        if not value:
+            return f"an empty {kind}"
+        return f"a {kind} of {len(value)} tensor{'s' if len(value) > 1 else ''}" if is_drawable(value) else f"a {kind}"
+    if isinstance(value, Tensor):
+        return "a tensor"
+    if isinstance(value, (Graph, Program)):
+        return f"a {kind.lower()}"
+    if is_module(value):
+        return f"a module ({kind})"
+    return f"{'an' if kind[:1].lower() in 'aeio' else 'a'} {kind}"
+
+
+def is_module(value: object) -> bool:
+    """Whether `value` has parameters, as layers do."""
+    return not isinstance(value, type) and callable(getattr(value, "named_parameters", None))
+
+
+def _remedy(value: object, name: str) -> str:
+    if is_module(value):
+        return f"it has no graph until it is called: write y = {name}(x) in the file and draw y"
+    return "what can be drawn is a tensor, a list, tuple or dict of tensors, a graph or a program"
+
+
+def _declared(program: Program) -> Graph:
+    """The graph as the user declared it: the first stage."""
+    return next((stage.value for stage in program.stages if isinstance(stage.value, Graph)), program.graph)
