@@ -7,7 +7,7 @@ program = graphc.compile(inputs=[points], outputs=net(points))
 
 from __future__ import annotations
 
-from graphc import nn, optim
+from graphc import nn, optim, viz
 from graphc.compiler import compile
 from graphc.errors import (
     CompileError,
@@ -138,5 +138,6 @@ __all__ = [
     "tanh",
     "transpose",
     "unsqueeze",
+    "viz",
     "where",
 ]

@@ -13,13 +13,14 @@ from typing import ParamSpec, TypeVar
 
 from graphc.backends.executable import Executable
 from graphc.backends.reference import ReferenceExecutable
-from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate
+from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate, lower
 from graphc.errors import CompileError
 from graphc.ir import Graph, Node, Output, OutputRole, Tensor
 from graphc.ir.verify import verify
 from graphc.memory import check, plan
 from graphc.ops import Placeholder
 from graphc.passes import PASSES, Pass
+from graphc.passes.cse import cse
 from graphc.runtime import Program, Stage
 from graphc.runtime.form import Form
 from graphc.schedule import schedule
@@ -94,6 +95,8 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _torch_plan(graph: Graph, stages: _Stages) -> TorchExecutable:
+    for each in (Pass("lower", lower), Pass("cse", cse)):
+        graph = stages.run_pass(each, graph)
     steps = stages.run("schedule", schedule, graph, PATTERNS)
     places = stages.run("memory", plan, steps)
     if stages.verify:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 
@@ -14,7 +14,7 @@ from graphc.dims import Size
 from graphc.errors import StateError
 from graphc.ir import Cell, Node, Role, Tensor, apply
 from graphc.ops import CellValue
-from graphc.types import Array, TensorType, check_dtype, dtype_name
+from graphc.types import Array, TensorType, as_array, check_dtype, dtype_name
 
 __all__ = ["Parameter", "State", "Variable"]
 
@@ -37,7 +37,8 @@ class Variable(Tensor):
         initial: Callable[[], Array] | None = None,
     ) -> None:
         """Start from a copy of `value`. `initial` draws what `new_state(seed=...)` starts from; None: `value`."""
-        start = torch.as_tensor(value).detach().clone(memory_format=torch.contiguous_format)
+        with torch.inference_mode(False):  # what is made in inference mode could not be updated outside it
+            start = as_array(value).clone(memory_format=torch.contiguous_format)
         check_dtype(start.dtype)
         # Not `start.clone`: programs write into `start`.
         draw = initial or start.clone().clone
@@ -126,7 +127,7 @@ class Parameter(Variable):
 def assign(cell: Cell, destination: Array, value: object) -> None:
     """Copy `value` into `destination`. Raises StateError when shape or dtype do not fit; Python numbers convert."""
     # A Python number takes the cell's dtype at once: by way of float32, 0.1 would not be the float64 that it is.
-    source = torch.as_tensor(value, dtype=None if hasattr(value, "dtype") else cell.type.dtype)
+    source = as_array(value, None if hasattr(value, "dtype") else cell.type.dtype)
     if tuple(source.shape) != cell.type.shape:
         raise StateError(
             f"{cell.name!r} has shape {list(cell.type.shape)}; a value of shape {list(source.shape)} does not fit"
@@ -143,12 +144,38 @@ _default_busy: set[Cell] = set()
 _busy_lock = threading.Lock()
 
 
+class _Reservation:
+    """What `State.updating` gives; a class and not a generator, since every updating call enters one."""
+
+    __slots__ = ("_busy", "_cells")
+
+    def __init__(self, busy: set[Cell], cells: frozenset[Cell]) -> None:
+        self._busy = busy
+        self._cells = cells
+
+    def __enter__(self) -> None:
+        with _busy_lock:
+            if not self._busy.isdisjoint(self._cells):
+                raise StateError(
+                    "this State is being updated by another call. Give each concurrent training call a State of its "
+                    "own (program.new_state())"
+                )
+            self._busy |= self._cells
+
+    def __exit__(self, *error: object) -> None:
+        with _busy_lock:
+            self._busy -= self._cells
+
+
 class State:
     """Values of cells, in torch's layout. Independent States over one program train independently.
 
     `state["lr"]` and `state[parameter]` read, `state["lr"] = 0.1` writes. Tensors that are read are live.
     The default State of a program has the parameters' own values; `program.new_state()` makes others.
     """
+
+    moves: ClassVar[int] = 0
+    """How often a value of any State was given another tensor: while it stays, tensors that were read are live."""
 
     def __init__(self, cells: Iterable[Cell], values: Mapping[Cell, Array] | None = None) -> None:
         """Values of `cells`: those of `values`, or the default ones (shared with every program) when None."""
@@ -183,6 +210,7 @@ class State:
             cell.value = storage
         else:
             self._values[cell] = storage
+        State.moves += 1  # last, so that whoever reads the old tensor meanwhile has the old count, too
 
     def __getitem__(self, key: str | Variable) -> Array:
         return self.read(self._find(key))
@@ -207,12 +235,13 @@ class State:
 
     def copy(self) -> State:
         """An independent State with the same values."""
-        return State(self.cells, {cell: self.read(cell).clone() for cell in self.cells})
+        with torch.inference_mode(False):
+            return State(self.cells, {cell: self.read(cell).clone() for cell in self.cells})
 
     def redrawn(self, seed: int) -> State:
         """An independent State with the initial values that construction after `torch.manual_seed(seed)` would give."""
         values = {}
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
             torch.manual_seed(seed)
             for cell in sorted(self.cells, key=lambda cell: cell.serial):
                 values[cell] = cell.initial().to(device=self.device, dtype=cell.type.dtype, copy=True)
@@ -220,25 +249,14 @@ class State:
 
     def to(self, device: torch.device | str) -> State:
         """Move every value to `device`; programs run where their State is. Returns the State itself."""
-        for cell in self.cells:
-            self.place(cell, self.read(cell).to(device))
+        with torch.inference_mode(False):
+            for cell in self.cells:
+                self.place(cell, self.read(cell).to(device))
         return self
 
-    @contextmanager
-    def updating(self, cells: frozenset[Cell]) -> Iterator[None]:
+    def updating(self, cells: frozenset[Cell]) -> AbstractContextManager[None]:
         """Reserve `cells` for one updating call. Raises StateError when another call is updating one of them."""
-        with _busy_lock:
-            if not self._busy.isdisjoint(cells):
-                raise StateError(
-                    "this State is being updated by another call. Give each concurrent training call a State of its "
-                    "own (program.new_state())"
-                )
-            self._busy |= cells
-        try:
-            yield
-        finally:
-            with _busy_lock:
-                self._busy -= cells
+        return _Reservation(self._busy, cells)
 
     def _find(self, key: str | Variable) -> Cell:
         if isinstance(key, Variable):

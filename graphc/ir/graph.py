@@ -59,8 +59,10 @@ class Graph:
     @cached_property
     def symbols(self) -> tuple[str, ...]:
         """Names of the sizes that are bound at each call, sorted."""
-        shapes = (node.type.shape for node in (*self.inputs, *self.nodes))
-        return tuple(sorted({name for shape in shapes for name in symbols_of(shape)}))
+        found: set[str] = set()
+        for node in (*self.inputs, *self.nodes):
+            found |= symbols_of(node.type.shape) | symbols_of(node.op.sizes)
+        return tuple(sorted(found))
 
     def __str__(self) -> str:
         return print_graph(self.name, self.inputs, self.nodes, self.outputs)

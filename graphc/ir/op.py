@@ -143,6 +143,13 @@ class Op:
     def attributes(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}  # type: ignore[arg-type]
 
+    @property
+    def sizes(self) -> tuple[Dim, ...]:
+        """The symbolic sizes among the attributes."""
+        values = self.attributes.values()
+        entries = (entry for value in values for entry in (value if isinstance(value, tuple) else (value,)))
+        return tuple(entry for entry in entries if isinstance(entry, Dim))
+
     def bound(self, sizes: Mapping[str, int]) -> Op:
         """The op with every symbolic size in its attributes replaced by a number."""
         changes: dict[str, Any] = {}

@@ -111,8 +111,8 @@ class entered:  # noqa: N801 - reads as a verb where it is used
 class inherited:  # noqa: N801 - reads as a verb where it is used
     """Nodes built inside take line and module from `source`.
 
-    With `gradient`, they are its backward partners; with `by`, they carry the name of the pass that builds them. A class
-    and not a generator: it is entered for every node that a pass or the gradient looks at.
+    With `gradient`, they are its backward partners; with `by`, they carry the name of the pass that builds them. A
+    class and not a generator: it is entered for every node that a pass or the gradient looks at.
     """
 
     __slots__ = ("_by", "_gradient", "_outer", "_source")

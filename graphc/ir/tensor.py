@@ -60,14 +60,18 @@ def function(f: _F) -> _F:
     return f
 
 
-def apply(op: Op, *operands: Tensor) -> Tensor:
-    """The result of `op` on `operands`. Raises what the op's `infer` raises, with types and the user's line added."""
+def apply(op: Op, *operands: Tensor, name: str = "") -> Tensor:
+    """The result of `op` on `operands`.
+
+    Raises what the op's `infer` raises, with types and the user's line added; `name` is what the user called, if not
+    the op's name.
+    """
     nodes = tuple(operand.node for operand in operands)
     origin = current_origin()
     try:
         type_ = op.infer(*(node.type for node in nodes))
     except (ShapeError, DTypeError) as error:
-        raise complaint(type(error), op.name, str(error), *operands, origin=origin) from None
+        raise complaint(type(error), name or op.name, str(error), *operands, origin=origin) from None
     return Tensor(Node(op, nodes, type_, origin))
 
 

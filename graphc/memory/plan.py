@@ -210,25 +210,36 @@ class _Planner:
             if not isinstance(pack.op, Pack) or pack in self.given or pack in self.group_of_pack:
                 continue
             offset = 0
-            for x in step.operands:
+            for x in map(self.schedule.whole, step.operands):
                 nbytes = x.type.nbytes
                 if not isinstance(nbytes, int):
                     break
                 producer = self.schedule.step_of.get(x)
-                if producer and producer.is_stored and x not in self.given and not isinstance(x.op, Pack):
+                if (
+                    producer
+                    and producer.is_stored
+                    and x not in self.given
+                    and not isinstance(x.op, Pack)
+                    and self.start[x] >= self.schedule.settings
+                ):
                     inside.setdefault(x, (pack, offset))
                 offset += nbytes
         return inside
 
     def _last_uses(self) -> dict[Node, int]:
-        """The step after which the owner of a buffer is not read any more; `end` for what is read when all are done."""
+        """The step after which the owner of a buffer is not read any more.
+
+        It is `end` for what is read when all are done, and for settings, which the next call may read again.
+        """
         last: dict[Node, int] = {}
+        kept: list[Node] = [output.node for output in self.schedule.graph.outputs]
         for i, step in enumerate(self.schedule.steps):
             last[self._owner(step.node)] = i
             for x in step.operands:
                 last[self._owner(x)] = i
-        for output in self.schedule.graph.outputs:
-            last[self._owner(output.node)] = self.end
+                if i >= self.schedule.settings > self.start.get(x, self.end):
+                    kept.append(x)
+        last.update((self._owner(node), self.end) for node in kept)
         return last
 
     # Updates.

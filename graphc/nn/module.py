@@ -89,6 +89,8 @@ class Module:
             problem = f"attribute {key!r} is a torch.nn.{type(value).__name__}, which builds no graph"
             raise complaint(CompileError, type(self).__name__, problem, remedy="use what graphc.nn has under that name")
         if isinstance(value, (Module, Parameter)):
+            if vars(self).get(key) is value:
+                return  # or it would lose the name that it has from here
             self._check_registration(key, value)
         super().__setattr__(key, value)
         place = self._place

@@ -79,6 +79,21 @@ class SizeValue(Op):
 
 
 @dataclass(frozen=True)
+class Full(Op):
+    """A number at every place of a tensor that has memory of its own, which a broadcast number has not."""
+
+    value: int | float | bool
+    shape: tuple[Size, ...]
+    dtype: torch.dtype
+
+    def infer(self) -> TensorType:
+        return TensorType(self.shape, self.dtype)
+
+    def eval(self) -> Array:
+        return torch.full(self.shape, self.value, dtype=self.dtype)  # type: ignore[arg-type]  # sizes are bound
+
+
+@dataclass(frozen=True)
 class CellValue(Op):
     """The value that a cell (parameter, optimiser slot, hyper-parameter) has before the step."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -196,12 +197,14 @@ class PowNumber(Unary):
     exponent: int | float
 
     def infer(self, x: TensorType) -> TensorType:
-        if not x.dtype.is_floating_point:
-            if isinstance(self.exponent, float) or self.exponent < 0:
-                raise DTypeError(f"exponent {self.exponent} needs a floating base, not {dtype_name(x.dtype)}")
-            if x.dtype is not torch.bool and self.exponent > torch.iinfo(x.dtype).max:
-                raise DTypeError(f"exponent {self.exponent} does not fit {dtype_name(x.dtype)}")
-        return super().infer(x)
+        super().infer(x)
+        is_floating = x.dtype.is_floating_point
+        if not is_floating and (isinstance(self.exponent, float) or self.exponent < 0):
+            raise DTypeError(f"exponent {self.exponent} needs a floating base, not {dtype_name(x.dtype)}")
+        largest = torch.finfo(x.dtype).max if is_floating else torch.iinfo(x.dtype).max
+        if largest < abs(self.exponent) < math.inf:
+            raise DTypeError(f"exponent {self.exponent} does not fit {dtype_name(x.dtype)}")
+        return x
 
     def eval(self, x: Array) -> Array:
         return torch.pow(x, self.exponent)
@@ -449,7 +452,11 @@ def add(x: TensorLike, y: TensorLike) -> Tensor:
 
 @function
 def sub(x: TensorLike, y: TensorLike) -> Tensor:
-    """x - y."""
+    """x - y, not of booleans, as in torch."""
+    for each in (x, y):
+        if isinstance(each, bool) or (isinstance(each, (Tensor, Array)) and each.dtype is torch.bool):
+            problem, remedy = "is not defined for bool", "convert it with .to(dtype)"
+            raise complaint(DTypeError, "sub", problem, as_tensor("sub", x), as_tensor("sub", y), remedy=remedy)
     return apply(Sub(), *operands("sub", x, y))
 
 
@@ -482,7 +489,7 @@ def _is_scale(x: TensorLike, dtype: torch.dtype) -> bool:
 def pow_(x: TensorLike, exponent: TensorLike) -> Tensor:
     """x to the power `exponent`, a number or a tensor."""
     if isinstance(x, Tensor) and isinstance(exponent, (int, float)):
-        return apply(PowNumber(exponent), cast(x, result_dtype([x, exponent])))
+        return apply(PowNumber(exponent), cast(x, result_dtype([x, exponent])), name="pow")
     return apply(Pow(), *operands("pow", x, exponent))
 
 

@@ -306,7 +306,7 @@ def _broadcast(name: str, x: TensorLike, shape: Sequence[Size]) -> Tensor:
             if d < added:
                 raise complaint(ShapeError, name, "-1 has no size to keep in an added dimension", tensor)
             sizes[d] = tensor.shape[d - added]
-    return tensor if same_shape(tensor.shape, sizes) else apply(Broadcast(tuple(sizes)), tensor)
+    return tensor if same_shape(tensor.shape, sizes) else apply(Broadcast(tuple(sizes)), tensor, name=name)
 
 
 @function
@@ -324,10 +324,10 @@ def permute(x: TensorLike, dims: Sequence[int]) -> Tensor:
 def transpose(x: TensorLike, dim0: int, dim1: int) -> Tensor:
     """x with two dimensions exchanged."""
     tensor = as_tensor("transpose", x)
+    a = normalise_dim("transpose", dim0, tensor.ndim, tensor)
+    b = normalise_dim("transpose", dim1, tensor.ndim, tensor)
     order = list(range(tensor.ndim))
     if order:
-        a = normalise_dim("transpose", dim0, tensor.ndim, tensor)
-        b = normalise_dim("transpose", dim1, tensor.ndim, tensor)
         order[a], order[b] = order[b], order[a]
     return permute(tensor, order)
 

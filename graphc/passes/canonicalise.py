@@ -7,31 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
+
 from graphc import dims
-from graphc.ir import Graph, Node, Tensor, apply
+from graphc.ir import OPS, Graph, Node, Tensor, apply
 from graphc.ir.rewrite import rebuild, rewrite, rule
-from graphc.ops.activations import Sigmoid, Tanh
 from graphc.ops.comparisons import Cast
 from graphc.ops.contractions import Matmul
-from graphc.ops.leaves import Constant
-from graphc.ops.pointwise import (
-    Abs,
-    Add,
-    Div,
-    Exp,
-    Log,
-    Log1p,
-    Mul,
-    Neg,
-    Pow,
-    PowNumber,
-    Reciprocal,
-    Sign,
-    Sqrt,
-    Square,
-    Sub,
-    Where,
-)
+from graphc.ops.leaves import Constant, constant
+from graphc.ops.pointwise import Add, Div, Mul, Neg, Sub, Where
+from graphc.ops.reductions import Mean
 from graphc.ops.views import Broadcast, Cat, Permute, Reshape, Slice
 from graphc.types import same_shape
 
@@ -40,33 +25,37 @@ __all__ = ["canonicalise"]
 
 def canonicalise(graph: Graph) -> tuple[Graph, Mapping[str, int]]:
     """The graph in canonical form, and how often each rule fired."""
-    graph, moved = _transpose_products(graph)
     graph, fired = rewrite(graph, RULES, "canonicalise")
+    graph, moved = _transpose_products(graph)
+    if moved:
+        graph, merged = rewrite(graph, (merge_permutes, view_of_number), "canonicalise")
+        fired += merged
     return graph, {"transpose_of_product": moved, **fired}
 
 
 def _transpose_products(graph: Graph) -> tuple[Graph, int]:
-    """(x @ y)ᵀ as yᵀ @ xᵀ where nothing else reads the product: a weight gradient then needs no transposed copy."""
-    count = 0
+    """(x @ y)ᵀ as yᵀ @ xᵀ where nothing else reads the product: a weight gradient then needs no transposed copy.
+
+    A product that reads (x @ y)ᵀ takes it as it is, so that alone is no reason.
+    """
+    results = {output.node for output in graph.outputs}
+    chosen: set[int] = set()
+    for node in graph.nodes:
+        match node:
+            case Node(op=Permute(dims=order), inputs=(Node(op=Matmul()) as product,)) if order == _swapped(len(order)):
+                is_copied = node in results or not all(isinstance(user.op, Matmul) for user in graph.users[node])
+                if is_copied and product not in results and len(graph.users[product]) == 1:
+                    chosen.add(node.origin.ident)
 
     def step(node: Node) -> Node:
-        nonlocal count
-        match node:
-            case Node(op=Permute(dims=order), inputs=(Node(op=Matmul(), inputs=(x, y)) as product,)) if (
-                order == _swapped(len(order)) and readers.get(product.origin.ident) == 1
-            ):
-                count += 1
-                swapped = [Tensor(operand).permute(order) for operand in (y, x)]
-                result = apply(product.op, *swapped).node
-                return Node(result.op, result.inputs, node.type, node.origin.touched_by("canonicalise"))
-        return node
+        if node.origin.ident not in chosen:
+            return node
+        (product,) = node.inputs
+        swapped = [Tensor(operand).mT for operand in reversed(product.inputs)]
+        result = apply(product.op, *swapped).node
+        return Node(result.op, result.inputs, node.type, node.origin.touched_by("canonicalise"))
 
-    readers: dict[int, int] = {}
-    for node, users in graph.users.items():
-        if isinstance(node.op, Matmul):
-            extra = sum(output.node is node for output in graph.outputs)
-            readers[node.origin.ident] = readers.get(node.origin.ident, 0) + len(users) + extra
-    return rebuild(graph, step), count
+    return (rebuild(graph, step) if chosen else graph), len(chosen)
 
 
 def _swapped(ndim: int) -> tuple[int, ...]:
@@ -168,12 +157,20 @@ def slice_of_cat(n: Node) -> Tensor | None:
 # Arithmetic.
 
 
-@rule(
-    Add, Sub, Mul, Div, Pow, PowNumber, Neg, Exp, Log, Log1p, Sqrt, Abs, Sign, Square, Reciprocal, Tanh, Sigmoid, Cast
-)
+@rule(Mean)
+def mean_as_sum(n: Node) -> Tensor | None:
+    """torch divides the sum by the count, too; half precision sums more precisely than it stores."""
+    match n:
+        case Node(op=Mean(dims=summed), inputs=(x,)) if n.type.dtype in (torch.float32, torch.float64):
+            count = constant(dims.product(x.type.shape[d] for d in summed), n.type.dtype)
+            return Tensor(x).sum(summed) / count.broadcast_to(n.type.shape)
+    return None
+
+
+@rule(*(op for op in OPS.values() if op.is_pointwise))
 def compute_before_broadcast(n: Node) -> Tensor | None:
     """Operands broadcast from one small shape: compute on that shape."""
-    if not n.inputs or not all(isinstance(x.op, Broadcast) for x in n.inputs):
+    if not all(isinstance(x.op, Broadcast) for x in n.inputs):
         return None
     sources = [x.inputs[0] for x in n.inputs]
     if not all(same_shape(x.type.shape, sources[0].type.shape) for x in sources):
@@ -240,6 +237,7 @@ def cast_to_same(n: Node) -> Tensor | None:
 
 
 RULES = (
+    mean_as_sum,
     merge_reshapes,
     merge_permutes,
     merge_broadcasts,

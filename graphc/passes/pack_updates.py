@@ -41,7 +41,7 @@ def pack_updates(graph: Graph) -> tuple[Graph, Mapping[str, int]]:
     replaced: dict[Output, Output] = {}
     joined = 0
     for regions in groups.values():
-        if len(regions) > 1 and not _needs_itself(regions):
+        if len(regions) > 1 and regions[0].leaves and not _needs_itself(regions):
             joined += len(regions)
             replaced.update(_pack(regions))
     outputs = tuple(replaced.get(output, output) for output in graph.outputs)

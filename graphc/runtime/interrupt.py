@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import _signal  # beneath `signal`, whose conversions to enums would cost each call of a program several microseconds
 import signal
 import threading
 from types import FrameType, TracebackType
 
 __all__ = ["DeferredInterrupt"]
 
+_SIGINT = int(signal.SIGINT)
+
 
 class DeferredInterrupt:
     """While entered, SIGINT only sets `requested`; leaving delivers it to the handler that was there before.
 
-    Does nothing outside the main thread, where Python handles no signals, or when SIGINT is ignored.
+    Does nothing outside the main thread, where Python handles no signals, or when no Python handler waits for SIGINT.
     """
+
+    __slots__ = ("_before", "requested")
 
     def __init__(self) -> None:
         self.requested = False
@@ -21,10 +26,10 @@ class DeferredInterrupt:
 
     def __enter__(self) -> DeferredInterrupt:
         if threading.current_thread() is threading.main_thread():
-            before = signal.getsignal(signal.SIGINT)
+            before = _signal.getsignal(_SIGINT)
             if callable(before):
                 self._before = before
-                signal.signal(signal.SIGINT, self._note)
+                _signal.signal(_SIGINT, self._note)
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -33,9 +38,7 @@ class DeferredInterrupt:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not callable(self._before):
-            return
-        signal.signal(signal.SIGINT, self._before)
-        if self.requested:
-            self.requested = False
-            signal.raise_signal(signal.SIGINT)
+        if self._before is not None:
+            _signal.signal(_SIGINT, self._before)
+            if self.requested:
+                signal.raise_signal(signal.SIGINT)

@@ -27,6 +27,9 @@ __all__ = ["Program", "Stage"]
 KEPT_BINDINGS = 8
 """How many combinations of sizes keep their workspaces, for each State."""
 
+KEPT_LOOKS = 1024
+"""How many combinations of input shapes are remembered as checked."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -89,7 +92,7 @@ class Program:
         self._state = State(graph.cells)
         self._pool = _Pool()
         self._pools: WeakKeyDictionary[State, _Pool] = WeakKeyDictionary()
-        self._known: dict[tuple[object, ...], tuple[dict[str, int], tuple[int, ...]]] = {}
+        self._known: dict[tuple[object, ...], tuple[int, ...]] = {}
 
     # What a user reads.
 
@@ -135,10 +138,10 @@ class Program:
         Inputs are torch tensors of any stride, or anything with `__array__` or `__dlpack__`; they are not written.
         Outputs belong to the caller. Updates go to `state`, the default one if None. Raises InputError and StateError.
         """
-        state = self._checked(state)
+        state = self._state if state is None else self._checked(state)
         if not self._updated:
             return self._form.pack(self.step(inputs, state))
-        with self.running(state):
+        with state.updating(self._updated):
             return self._form.pack(self.step(inputs, state))
 
     def fit(
@@ -192,13 +195,21 @@ class Program:
 
     def check_inputs(self, inputs: Sequence[object], state: State) -> list[Array]:
         """`inputs` as tensors that the program takes. Raises InputError."""
-        return self._enter(inputs, state)[0]
+        names = self._signature.names
+        if len(inputs) != len(names):
+            raise InputError(
+                f"{len(inputs)} inputs given, the program takes {len(names)}: {', '.join(names) or 'none'}"
+            )
+        device = state.device
+        arrays = [self._signature.convert(position, value, device) for position, value in enumerate(inputs)]
+        self._signature.bind(arrays)
+        return arrays
 
     def step(self, inputs: Sequence[object], state: State) -> Sequence[Array]:
         """One run; outputs as a sequence. The caller has reserved the State."""
-        arrays, sizes, key = self._enter(inputs, state)
-        pool = self._pool_of(state)
-        bound = pool.take(key)
+        arrays, sizes = self._enter(inputs, state)
+        pool = self._pool if state is self._state else self._pool_of(state)
+        bound = pool.take(sizes)
         if bound is None or not bound.is_current(state):
             bound = self._bind(sizes, state)
         if self._threads is None:
@@ -206,7 +217,7 @@ class Program:
         else:
             with _ThreadLimit(self._threads):
                 results = bound.run(*arrays)
-        pool.put(key, bound)
+        pool.put(sizes, bound)
         return results
 
     def _checked(self, state: State | None) -> State:
@@ -218,40 +229,32 @@ class Program:
             )
         return state
 
-    def _enter(self, inputs: Sequence[object], state: State) -> tuple[list[Array], dict[str, int], tuple[int, ...]]:
-        """Checked inputs and the sizes they bind. What passed once passes quickly again."""
-        names = self._signature.names
-        if len(inputs) != len(names):
-            raise InputError(
-                f"{len(inputs)} inputs given, the program takes {len(names)}: {', '.join(names) or 'none'}"
-            )
+    def _enter(self, inputs: Sequence[object], state: State) -> tuple[Sequence[Any], tuple[int, ...]]:
+        """Checked inputs, and the values of the symbolic sizes in order. What passed once passes quickly again."""
         device = state.device
-        arrays: list[Array] = []
         look: list[object] = []
-        for position, value in enumerate(inputs):
+        for value in inputs:
             if (
                 type(value) is not torch.Tensor
                 or value.requires_grad
-                or value.layout is not torch.strided
                 or value.device != device
+                or value.layout is not torch.strided
             ):
-                value = self._signature.convert(position, value, device)
-            arrays.append(value)
-            look.append(value.shape)
-            look.append(value.dtype)
+                inputs = self.check_inputs(inputs, state)
+                look = [fact for array in inputs for fact in (array.shape, array.dtype)]
+                break
+            look += value.shape, value.dtype
         seen = tuple(look)
         known = self._known.get(seen)
         if known is None:
-            sizes = self._signature.bind(arrays)
-            known = sizes, tuple(sizes[name] for name in sorted(sizes))
-            if len(self._known) >= 1024:
+            sizes = self._signature.bind(self.check_inputs(inputs, state))
+            known = tuple(sizes[name] for name in self.graph.symbols)
+            if len(self._known) >= KEPT_LOOKS:
                 self._known.clear()
             self._known[seen] = known
-        return arrays, *known
+        return inputs, known
 
     def _pool_of(self, state: State) -> _Pool:
-        if state is self._state:
-            return self._pool
         if not isinstance(state, State):
             raise StateError(
                 f"state is a {type(state).__name__}, not a graphc State. Make one with program.new_state()"
@@ -261,7 +264,8 @@ class Program:
             pool = self._pools[state] = _Pool()
         return pool
 
-    def _bind(self, sizes: dict[str, int], state: State) -> Bound:
+    def _bind(self, values: tuple[int, ...], state: State) -> Bound:
+        sizes = dict(zip(self.graph.symbols, values, strict=True))
         # Buffers made in inference mode could not be written outside it.
         with torch.inference_mode(False), torch.no_grad():
             return self._executable.bind(sizes, state)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from graphc import dims
-from graphc.ir import Graph, Node, TorchCall
+from graphc.ir import Graph, Node, Role, TorchCall
 from graphc.ir.printer import names_of
 from graphc.ops import Placeholder
 from graphc.ops.views import Broadcast, Permute, Reshape, Slice
@@ -64,13 +64,15 @@ class Step:
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """`known` are the nodes that are known once sizes are bound, `constants` those of them that steps or outputs read;
-    `steps` are the calls, in order.
+    `steps` are the calls, in order. The first `settings` of them depend on hyper-parameters only, which the graph does
+    not change: their values hold until somebody sets one.
     """
 
     graph: Graph
     known: tuple[Node, ...]
     constants: tuple[Node, ...]
     steps: tuple[Step, ...]
+    settings: int
 
     @cached_property
     def names(self) -> dict[Node, str]:
@@ -94,15 +96,22 @@ class Schedule:
     def root(self, node: Node) -> Node:
         return self.roots.get(node, node)
 
+    def whole(self, node: Node) -> Node:
+        """The node in whose memory `node` lies from the first byte to the last: itself, or what it is a reshape of."""
+        while node in self.roots and isinstance(node.op, Reshape):
+            (node,) = node.inputs
+        return node
+
     def __str__(self) -> str:
         names = self.names
         lines = [f"known when sizes are bound: {', '.join(names[node] for node in self.constants) or 'nothing'}"]
-        for step in self.steps:
+        for i, step in enumerate(self.steps):
             operands = ", ".join(names[x] for x in step.operands)
             how = "eval" if step.call is None else step.call.function.__name__
             note = f"  covers {', '.join(names[x] for x in step.covers)} ({step.pattern})" if step.covers else ""
             kind = "view" if step.is_view else "call"
-            lines.append(f"{kind} {names[step.node]} : {step.node.type} = {how}({operands}){note}")
+            when = "when set, " if i < self.settings else ""
+            lines.append(f"{when}{kind} {names[step.node]} : {step.node.type} = {how}({operands}){note}")
         return "\n".join(lines) + "\n"
 
 
@@ -125,7 +134,8 @@ def schedule(graph: Graph, patterns: Sequence[Pattern] = ()) -> Schedule:
     steps.reverse()
     known = tuple(node for node in graph.nodes if node in constants)
     used = tuple(node for node in known if node in needed)
-    return Schedule(graph, known, used, _copy_where_no_view_exists(steps))
+    settings, rest = _split_settings(graph, _copy_where_no_view_exists(steps), constants)
+    return Schedule(graph, known, used, (*settings, *rest), len(settings))
 
 
 def _is_given(node: Node) -> bool:
@@ -140,13 +150,33 @@ def _known_when_bound(graph: Graph) -> set[Node]:
     return known
 
 
+def _split_settings(graph: Graph, steps: Sequence[Step], known: set[Node]) -> tuple[list[Step], list[Step]]:
+    """The steps that depend on hyper-parameters only, and the others."""
+    updated = {output.cell for output in graph.outputs}
+    results = {output.node for output in graph.outputs}
+    fixed = set(known)
+    for node in graph.nodes:
+        if node.op.cell is not None and node.op.cell.role is Role.HYPER and node.op.cell not in updated:
+            fixed.add(node)
+    settings: list[Step] = []
+    rest: list[Step] = []
+    for step in steps:
+        if (step.is_stored or step.is_view) and step.node not in results and all(x in fixed for x in step.operands):
+            fixed.add(step.node)
+            settings.append(step)
+        else:
+            rest.append(step)
+    return settings, rest
+
+
 def _choose(node: Node, patterns: Sequence[Pattern], users: dict[Node, tuple[Node, ...]], results: set[Node]) -> Step:
     for pattern in patterns:
         match = pattern.match(node)
         if match is None:
             continue
         inside = {node, *match.covers}
-        if all(x not in results and all(user in inside for user in users[x]) for x in match.covers):
+        hidden = not any(x in results or x in match.operands for x in match.covers)
+        if hidden and all(user in inside for x in match.covers for user in users[x]):
             return Step(node, match.operands, match.call, match.arguments, match.keywords, match.covers, pattern.name)
     call = node.op.torch
     if call is None:

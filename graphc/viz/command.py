@@ -12,7 +12,7 @@ from graphc.viz.dot import Direction
 from graphc.viz.draw import contents, suffix_of, write
 from graphc.viz.errors import DrawingError
 from graphc.viz.find import TargetError, find, split_target
-from graphc.viz.layout import DEFAULT_TIMEOUT
+from graphc.viz.layout import DEFAULT_TIMEOUT, LONGEST_TIMEOUT
 from graphc.viz.model import Drawing
 from graphc.viz.subject import View, subject_of
 
@@ -60,7 +60,7 @@ class _Command(click.Command):
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, max=LONGEST_TIMEOUT, min_open=True),
     metavar="SECONDS",
     default=DEFAULT_TIMEOUT,
     help=f"How long the layout may take. Default: {DEFAULT_TIMEOUT:g}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from graphc.viz.model import STORED, Arrow, Drawing, Frame, Kind
@@ -103,7 +104,7 @@ def _add_boxes(dot: graphviz.Digraph, drawing: Drawing, through: set[int]) -> No
     for i, frame in enumerate(drawing.frames):
         parts[i] = graphviz.Digraph(f"cluster_{i}", graph_attr=_frame_attributes(frame))
     for i, box in enumerate(drawing.boxes):
-        parts[box.frame].node(f"n{i}", _text(*box.lines), tooltip=_text(*box.tooltip), **STYLES[box.kind])
+        parts[box.frame].node(f"n{i}", _text(*box.lines), tooltip=_tooltip(box.tooltip), **STYLES[box.kind])
     for i in sorted(through):
         door = parts[drawing.boxes[drawing.arrows[i].head].frame]
         door.node(f"door{i}", "", **DOOR, tooltip=" ")
@@ -115,11 +116,11 @@ def _add_boxes(dot: graphviz.Digraph, drawing: Drawing, through: set[int]) -> No
 def _frame_attributes(frame: Frame) -> dict[str, str]:
     title = f"{frame.title}  ×{frame.calls}" if frame.calls > 1 else frame.title
     style = SHARED_FRAME if frame.calls > 1 else FRAME
-    return {**style, "label": _text(title), "tooltip": _text(*frame.tooltip), "labeljust": "l", "margin": "10"}
+    return {**style, "label": _text(title), "tooltip": _tooltip(frame.tooltip), "labeljust": "l", "margin": "10"}
 
 
 def _arrow_attributes(arrow: Arrow, kind: Kind) -> dict[str, str]:
-    tooltip = _text(*arrow.tooltip)
+    tooltip = _tooltip(arrow.tooltip)
     label = f"{arrow.mark}: {arrow.label}" if arrow.mark and arrow.label else arrow.mark or arrow.label
     weight = {} if kind in STORED else {"weight": STRAIGHT}
     return {
@@ -146,11 +147,16 @@ def _legend(drawing: Drawing) -> str:
     return f'<<TABLE BORDER="0" CELLSPACING="6" CELLPADDING="3">{table}</TABLE>>'
 
 
-def _text(*lines: str) -> str:
+def _text(*lines: str, backslash: str = "\\\\") -> str:
     """Lines as one label, on which Graphviz's escapes (`\\N`), entities (`&lt;`) and HTML-like labels have no hold."""
     import graphviz
 
     # Graphviz decodes entities in all labels, and its escapes start with a backslash.
-    safe = (line.replace("&", "&amp;").replace("\\", "\\\\") for line in lines)
+    safe = (line.replace("&", "&amp;").replace("\\", backslash) for line in lines)
     text: str = graphviz.nohtml("\\n".join(safe))
     return text
+
+
+def _tooltip(lines: Sequence[str]) -> str:
+    """Lines as a tooltip, in which Graphviz looks for escapes twice."""
+    return _text(*lines, backslash="\\\\\\\\")

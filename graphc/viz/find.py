@@ -77,18 +77,19 @@ def _run(file: Path) -> ModuleType:
 
 def _one_line(error: Exception, file: Path) -> str:
     """The exception, and the line of `file` that raised it."""
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    path = str(file.resolve())
+    if isinstance(error, SyntaxError) and error.filename == path:
+        message, lines = error.msg, [error.lineno]
+    else:
+        message = str(error)
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     text = shown(f"{type(error).__name__}: {' '.join(message.split())}", None)
-    inside = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file.resolve())
-    ]
-    line = error.lineno if isinstance(error, SyntaxError) else inside[-1] if inside else None
-    return f"{text} (line {line})" if line is not None else text
+    return f"{text} (line {lines[-1]})" if lines else text
 
 
 def _choice(file: Path, names: Mapping[str, object]) -> str:
     found = [
-        f"{name} ({describe(value)})"
+        f"{shown(name)} ({describe(value)})"
         for name, value in names.items()
         if is_drawable(value) and not name.startswith("_")
     ]

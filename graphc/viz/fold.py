@@ -107,17 +107,18 @@ def _operand(x: Node, texts: Mapping[Node, str], *, through_broadcast: bool) -> 
     is_broadcast = through_broadcast and isinstance(x.op, Broadcast)
     if is_broadcast:
         x = x.inputs[0]
-    if _is_transposed_parameter(x):
-        return Operand(x.type, x.inputs[0], is_transposed=True, is_broadcast=is_broadcast)
-    return Operand(x.type, x, is_broadcast=is_broadcast)
+    source, count = x, 0
+    while isinstance(source.op, Permute) and _is_transpose(source.op.dims):
+        source, count = source.inputs[0], count + 1
+    if not isinstance(source.op, CellValue):
+        source, count = x, 0
+    return Operand(x.type, source, is_transposed=count % 2 == 1, is_broadcast=is_broadcast)
 
 
-def _is_transposed_parameter(x: Node) -> bool:
-    match x:
-        case Node(op=Permute(dims=order), inputs=(Node(op=CellValue()),)) if len(order) >= 2:
-            last = len(order) - 1
-            return order == (*range(last - 1), last, last - 1)
-    return False
+def _is_transpose(order: tuple[int, ...]) -> bool:
+    """Whether a permutation exchanges the last two dimensions only."""
+    last = len(order) - 1
+    return last >= 1 and order == (*range(last - 1), last, last - 1)
 
 
 def _is_implied(user: Node, operands: Sequence[Operand]) -> bool:

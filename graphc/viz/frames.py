@@ -60,7 +60,8 @@ def frames_of(operands: Mapping[Node, Sequence[Operand]]) -> Frames:
             known = outer.setdefault(scope.ident, list(path))
             outer[scope.ident] = [ident for ident in known if ident in around]
             calls.setdefault(scope.ident, set()).add(scope.call)
-            inside.setdefault(scope.ident, set()).update(held, (node.op.name,))
+            if node.origin.forward is None:
+                inside.setdefault(scope.ident, set()).update(held, (node.op.name,))
             path.append(scope.ident)
     rank = {ident: i for i, ident in enumerate(scopes)}
     kept: dict[int, int] = {}
@@ -71,7 +72,7 @@ def frames_of(operands: Mapping[Node, Sequence[Operand]]) -> Frames:
         earlier = [kept[each] for each in outer[ident] if rank[each] < rank[ident] and each in kept]
         parent = earlier[-1] if earlier else None
         # `LeakyReLU` is only another word for its one op, `leaky_relu`.
-        if {name.replace("_", "") for name in inside[ident]} == {scope.kind.lower()}:
+        if {name.replace("_", "") for name in inside.get(ident, ())} == {scope.kind.lower()}:
             continue
         path_names = (*(paths[parent] if parent is not None else ()), scope.name)
         times = len(calls[ident])
@@ -83,7 +84,7 @@ def frames_of(operands: Mapping[Node, Sequence[Operand]]) -> Frames:
 
 def _title(scope: Scope) -> str:
     name, kind = shown(scope.name), shown(scope.kind)
-    return f"{name}: {kind}" if name and name != kind else kind
+    return f"{name}: {kind}" if name and name.lower() != kind.lower() else kind
 
 
 def _describe(scope: Scope, path: Sequence[str], times: int) -> str:

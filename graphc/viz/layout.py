@@ -12,11 +12,12 @@ from typing import Literal, get_args
 
 from graphc.viz.errors import DrawingError
 
-__all__ = ["DEFAULT_TIMEOUT", "FORMATS", "Format", "render"]
+__all__ = ["DEFAULT_TIMEOUT", "FORMATS", "LONGEST_TIMEOUT", "Format", "render"]
 
 Format = Literal["svg", "png", "pdf"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 DEFAULT_TIMEOUT = 30.0
+LONGEST_TIMEOUT = 86_400
 DPI = {"svg": "72", "png": "144", "pdf": "72"}
 ENGINE = Path(__file__).with_name("engine.py")
 
@@ -26,6 +27,8 @@ def render(source: str, format: Format, timeout: float = DEFAULT_TIMEOUT) -> byt
 
     Graphviz's own `dot` is used where there is one, otherwise the one inside pygraphviz.
     """
+    if not 0 < timeout <= LONGEST_TIMEOUT:
+        raise DrawingError(f"a time-out is a number of seconds between 0 and {LONGEST_TIMEOUT}, not {timeout}")
     problem = ""
     for command in _engines(format):
         try:
@@ -33,8 +36,8 @@ def render(source: str, format: Format, timeout: float = DEFAULT_TIMEOUT) -> byt
             done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=timeout, check=False)
         except subprocess.TimeoutExpired:
             raise DrawingError(
-                f"the layout did not finish in {timeout:g} s: give it more time (--timeout SECONDS), draw a smaller part, "
-                "or write .dot, which needs no layout"
+                f"the layout did not finish in {timeout:g} s: give it more time (--timeout SECONDS), "
+                "draw a smaller part, or write .dot, which needs no layout"
             ) from None
         except OSError as error:
             problem = problem or f"{command[0]} does not start: {error.strerror}"

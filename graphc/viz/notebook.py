@@ -33,6 +33,7 @@ def svg_of(value: Graph | Program | Drawing) -> str | None:
     """The SVG text of `value`; None where it cannot be laid out, so that the notebook shows its text."""
     try:
         drawing = value if isinstance(value, Drawing) else drawing_of(*subject_of(value, "all"))
-        return render(dot_source(drawing), "svg", PATIENCE).decode()
+        text = render(dot_source(drawing), "svg", PATIENCE).decode()
     except DrawingError:
         return None
+    return text[text.index("<svg") :]  # a page takes the element without the head of an XML file

@@ -25,6 +25,8 @@ def subject_of(value: object, view: View = "forward", name: str = "output") -> t
     if isinstance(value, (Graph, Program)):
         graph = value if isinstance(value, Graph) else _declared(value)
         unused = tuple(node for node in graph.inputs if node not in graph.users)
+        if not graph.outputs:
+            raise DrawingError(f"{name!r} has nothing to draw: it has no outputs")
         if view == "forward":
             graph = graph.subgraph(OutputRole.OUTPUT)
         if not graph.outputs:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from graphc import dims
-from graphc.backends.torch_plan.source import PlanSource
+from graphc.backends.torch_plan.source import PlanSource, size_name
 from graphc.ir import Cell
 from graphc.memory import CellGroup, MemoryPlan
 from graphc.schedule import Schedule
@@ -22,16 +22,26 @@ from graphc.types import Array
 __all__ = ["TorchExecutable"]
 
 
-@dataclass(frozen=True, eq=False)
 class _TorchBound:
     """`run` reads and writes the tensors `values` of `cells`, and buffers that only it has."""
 
-    run: Callable[..., Sequence[Array]]
-    cells: tuple[Cell, ...]
-    values: tuple[Array, ...]
+    __slots__ = ("_cells", "_moves", "_values", "run")
+
+    def __init__(
+        self, run: Callable[..., Sequence[Array]], cells: tuple[Cell, ...], values: tuple[Array, ...], moves: int
+    ) -> None:
+        self.run = run
+        self._cells = cells
+        self._values = values
+        self._moves = moves
 
     def is_current(self, state: State) -> bool:
-        return all(map(is_, map(state.read, self.cells), self.values))
+        moves = state.moves
+        if self._moves != moves:
+            if not all(map(is_, map(state.read, self._cells), self._values)):
+                return False
+            self._moves = moves
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +61,7 @@ class TorchExecutable:
         return compile(self.code.text, "<graphc torch plan>", "exec")
 
     def bind(self, sizes: Mapping[str, int], state: State) -> _TorchBound:
+        moves = state.moves
         flat = [_side_by_side(group, state) if len(group.cells) > 1 else None for group in self.plan.groups]
         values = tuple(state.read(cell) for cell in self.code.cells)
         workspace = _Workspace(self.plan, sizes, state.device)
@@ -66,10 +77,10 @@ class TorchExecutable:
             "constant": constants.__getitem__,
             "op": [op.bound(sizes).eval for op in self.code.evaluated].__getitem__,
             "device": state.device,
-            **{f"n_{name}": value for name, value in sizes.items()},
+            **{size_name(name): value for name, value in sizes.items()},
         }
         exec(self._compiled, namespace)
-        return _TorchBound(namespace["run"], self.code.cells, values)
+        return _TorchBound(namespace["run"], self.code.cells, values, moves)
 
     def _constants(self, sizes: Mapping[str, int], device: torch.device) -> list[Array]:
         """Values of the nodes that are known once sizes are bound."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 
 from graphc.ir import Node, TorchCall
+from graphc.ops.activations import Sigmoid
 from graphc.ops.comparisons import Gt, Le
 from graphc.ops.contractions import Matmul
 from graphc.ops.leaves import Constant
 from graphc.ops.pointwise import Add, Mul, Square, Sub, Where
-from graphc.ops.reductions import Mean
 from graphc.ops.views import Broadcast
 from graphc.schedule import Match, Pattern
 
@@ -23,8 +23,6 @@ _ADDMM = TorchCall(torch.addmm)
 _MM = TorchCall(torch.mm)
 _BMM = TorchCall(torch.bmm)
 _ADDCMUL = TorchCall(torch.addcmul, alias=(0, 1, 2))
-_MSE = TorchCall(torch._C._nn.mse_loss, form="new")
-_MEAN = 1  # torch's number for reduction="mean"
 _TANH_BACKWARD = TorchCall(torch.ops.aten.tanh_backward.grad_input, alias=(0, 1), destination="grad_input")
 _SIGMOID_BACKWARD = TorchCall(torch.ops.aten.sigmoid_backward.grad_input, alias=(0, 1), destination="grad_input")
 _RELU_BACKWARD = TorchCall(torch.ops.aten.threshold_backward.grad_input, alias=(0, 1), destination="grad_input")
@@ -32,9 +30,9 @@ _LEAKY_BACKWARD = TorchCall(torch.ops.aten.leaky_relu_backward.grad_input, alias
 
 
 def _is_number(node: Node, value: float) -> bool:
-    """Whether every element of `node` is `value`."""
-    source = node.inputs[0] if isinstance(node.op, Broadcast) else node
-    return isinstance(source.op, Constant) and source.op.value == value
+    """Whether every element of `node` is the floating number `value`, its sign included."""
+    op = _source(node).op
+    return isinstance(op, Constant) and repr(op.value) == repr(value)
 
 
 def _source(node: Node) -> Node:
@@ -46,6 +44,11 @@ def _sources(*operands: Node) -> tuple[Node, ...]:
     if all(isinstance(x.op, Broadcast) for x in operands):
         return operands
     return tuple(map(_source, operands))
+
+
+def _are_alike(x: Node, g: Node) -> bool:
+    """Whether torch takes x and the cotangent g together: one dtype, and g has the full shape."""
+    return x.type.dtype is g.type.dtype and not isinstance(g.op, Broadcast)
 
 
 def _linear(n: Node) -> Match | None:
@@ -74,10 +77,10 @@ def _tanh_backward(n: Node) -> Match | None:
 
 
 def _sigmoid_backward(n: Node) -> Match | None:
-    """g · ((1 - y) · y)."""
+    """g · ((1 - y) · y) for y in [0, 1]; torch multiplies from left to right, which overflows for other y."""
     match n:
         case Node(op=Mul(), inputs=(g, Node(op=Mul(), inputs=(Node(op=Sub(), inputs=(one, y)) as rest, z)) as slope)):
-            if _is_number(one, 1.0) and y is z and not isinstance(g.op, Broadcast):
+            if _is_number(one, 1.0) and y is z and isinstance(y.op, Sigmoid) and not isinstance(g.op, Broadcast):
                 return Match(_SIGMOID_BACKWARD, (g, y), covers=(slope, rest))
     return None
 
@@ -86,7 +89,7 @@ def _relu_backward(n: Node) -> Match | None:
     """0 where y <= 0, else g."""
     match n:
         case Node(op=Where(), inputs=(Node(op=Le(), inputs=(y, limit)) as off, zero, g)):
-            if _is_number(limit, 0.0) and _is_number(zero, 0.0) and not isinstance(g.op, Broadcast):
+            if _is_number(limit, 0.0) and _is_number(zero, 0.0) and _are_alike(y, g):
                 return Match(_RELU_BACKWARD, (g, y), arguments=(0.0,), covers=(off,))
     return None
 
@@ -96,17 +99,8 @@ def _leaky_relu_backward(n: Node) -> Match | None:
     match n:
         case Node(op=Where(), inputs=(Node(op=Gt(), inputs=(x, limit)) as on, g, Node(op=Mul(), inputs=(h, s)) as low)):
             slope = _source(s).op
-            if g is h and _is_number(limit, 0.0) and isinstance(slope, Constant) and not isinstance(g.op, Broadcast):
+            if g is h and _is_number(limit, 0.0) and isinstance(slope, Constant) and _are_alike(x, g):
                 return Match(_LEAKY_BACKWARD, (g, x), arguments=(slope.value, False), covers=(on, low))
-    return None
-
-
-def _mean_squared_error(n: Node) -> Match | None:
-    """The mean of (x - y)² over everything."""
-    match n:
-        case Node(op=Mean(), inputs=(Node(op=Square(), inputs=(Node(op=Sub(), inputs=(x, y)),)) as square,)):
-            if not n.type.shape and not any(isinstance(z.op, Broadcast) for z in (x, y)):
-                return Match(_MSE, (x, y), arguments=(_MEAN,), covers=(square,))
     return None
 
 
@@ -144,7 +138,6 @@ PATTERNS = (
     Pattern("sigmoid_backward", _sigmoid_backward),
     Pattern("relu_backward", _relu_backward),
     Pattern("leaky_relu_backward", _leaky_relu_backward),
-    Pattern("mean_squared_error", _mean_squared_error),
     Pattern("add_product", _add_product),
     Pattern("broadcast_in_call", _broadcast_in_call),
 )

@@ -20,7 +20,7 @@ from graphc.memory import CellGroup, MemoryPlan, Slot
 from graphc.ops import Pack, Placeholder
 from graphc.schedule import Schedule, Step
 
-__all__ = ["PlanSource", "generate"]
+__all__ = ["PlanSource", "generate", "size_name"]
 
 PART = 1000
 """Statements in one function; longer plans are split, since Python compiles long functions slowly."""
@@ -60,6 +60,7 @@ class _Writer:
         self.graph = schedule.graph
         self.imports = _Imports()
         self.head: list[str] = []
+        self.settings: list[_Statement] = []
         self.body: list[_Statement] = []
         self.evaluated: list[Op] = []
         self.cell_names = {cell: f"cell{i}" for i, cell in enumerate(self.graph.cells)}
@@ -72,7 +73,9 @@ class _Writer:
     def write(self) -> PlanSource:
         self._bind_leaves()
         used = self._used()
-        for step in self.schedule.steps:
+        for i, step in enumerate(self.schedule.steps):
+            if i == self.schedule.settings:
+                self.settings, self.body, self.note = self.body, [], ""
             if step.node in used or not step.is_view:
                 self._step(step)
         returned = self._outputs()
@@ -169,7 +172,7 @@ class _Writer:
         self._bind_buffer(step.node)
         offset = 0
         for x in step.operands:
-            place = self.plan.places.get(x)
+            place = self.plan.places.get(self.schedule.whole(x))
             if place is None or place.area is not whole.area or place.offset != whole.offset + offset:
                 piece = f"{self.names[step.node]}_{offset}"
                 start = offset // x.type.dtype.itemsize
@@ -230,9 +233,23 @@ class _Writer:
     def _functions(self, returned: Sequence[str]) -> list[str]:
         """`run`, in parts if it is long. A part takes the names of earlier parts that it reads, and returns its own."""
         head = f"def run({', '.join(self.inputs)}):"
+        setup: list[str] = []
+        if any(statement.text[0] != "#" for statement in self.settings):
+            versions = _tuple([f"{self.cell_names[cell]}._version" for cell in self._hyper_cells()])
+            setup = [
+                "versions = None",
+                "",
+                "",
+                "def set_up():  # what depends on hyper-parameters only, whenever one was set",
+                *(f"    {statement.text}" for statement in self.settings),
+                "",
+                "",
+            ]
+            head += "\n    global versions"
+            head += f"\n    if versions != {versions}:\n        set_up()\n        versions = {versions}"
         result = f"    return {_tuple(returned)}"
         if len(self.body) <= PART:
-            return [head, *(f"    {statement.text}" for statement in self.body), result]
+            return [*setup, head, *(f"    {statement.text}" for statement in self.body), result]
         parts = [self.body[i : i + PART] for i in range(0, len(self.body), PART)]
         wanted = set(returned)
         later: list[set[str]] = []
@@ -250,7 +267,11 @@ class _Writer:
             lines += [f"    return {_tuple(left)}", "", ""]
             target = f"{_tuple(left)} = " if left else ""
             calls.append(f"    {target}part{k}({', '.join(taken)})")
-        return [*lines, head, *calls, result]
+        return [*setup, *lines, head, *calls, result]
+
+    def _hyper_cells(self) -> list[Cell]:
+        read = {x.op.cell for step in self.schedule.steps[: self.schedule.settings] for x in step.operands}
+        return [cell for cell in self.graph.cells if cell in read]
 
 
 class _Imports:
@@ -292,6 +313,14 @@ class _Imports:
         return self._names[function]
 
 
+def size_name(name: str) -> str:
+    """What the source calls the size `name`: a prefix keeps it apart from everything else.
+
+    Python takes some letters for others when it reads source, so names beyond ASCII are spelled in hexadecimal.
+    """
+    return f"n_{name}" if name.isascii() else f"n0{name.encode().hex()}"
+
+
 def _tuple(entries: Sequence[str]) -> str:
     return f"({', '.join(entries)}{',' if len(entries) == 1 else ''})"
 
@@ -301,8 +330,10 @@ def _shape(shape: Sequence[Size]) -> str:
 
 
 def _size(size: Size) -> str:
-    """A size as Python: names of sizes get a prefix that keeps them apart from everything else."""
-    return re.sub(r"[^\W\d]\w*", lambda found: f"n_{found.group()}", str(size)) if isinstance(size, Dim) else str(size)
+    """A size as Python."""
+    if isinstance(size, Dim):
+        size = Dim(tuple((tuple((size_name(n), power) for n, power in factors), k) for factors, k in size.terms))
+    return str(size)
 
 
 def _literal(value: object) -> str:

@@ -1,0 +1,106 @@
+"""How tests run graphs and compare values. Eager torch and torch.autograd are the judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pytest
+import torch
+
+import graphc
+from graphc import GraphcError
+from graphc.backends.reference import evaluate
+from graphc.ir import Graph, Output, OutputRole, Tensor
+from graphc.ir.verify import verify
+from graphc.runtime.signature import Signature
+from graphc.state import State
+from graphc.types import DTYPES
+
+Array = torch.Tensor
+
+# What IEEE arithmetic treats specially, as far as float16 has it: the least denormal is added for each dtype.
+SPECIAL = [float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1.0, -1.0, 0.5, -2.0]
+
+
+def graph_of(outputs: Iterable[Tensor], inputs: Iterable[Tensor] = ()) -> Graph:
+    """A verified graph, as it was built: no pass has run."""
+    results = tuple(Output(y.node, OutputRole.OUTPUT, f"output{k}") for k, y in enumerate(outputs))
+    graph = Graph(tuple(x.node for x in inputs), results)
+    verify(graph)
+    return graph
+
+
+def values_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor], arrays: Sequence[Array]) -> list[Array]:
+    """The values of `outputs`, node by node, without any pass."""
+    graph = graph_of(outputs, inputs)
+    values = evaluate(graph, arrays, Signature.of(graph).bind(arrays), State(graph.cells))
+    return [values[y.node] for y in outputs]
+
+
+def placeholders_for(arrays: Sequence[Array]) -> list[Tensor]:
+    """A placeholder for each array, of its shape and dtype."""
+    return [graphc.placeholder(f"x{k}", tuple(x.shape), x.dtype) for k, x in enumerate(arrays)]
+
+
+def assert_same(actual: Array, expected: Array, note: object = "", *, bits: bool = False, **tolerance: float) -> None:
+    """Equal shape, dtype and values, NaN included; with `bits`, exactly so, and zeros have equal signs."""
+    if bits:
+        tolerance = {"rtol": 0.0, "atol": 0.0}
+    shown = (lambda text: f"{note}: {text}") if note else None
+    torch.testing.assert_close(actual, expected, equal_nan=True, check_stride=False, msg=shown, **tolerance)
+    if bits and actual.dtype.is_floating_point:
+        zero = expected == 0
+        assert torch.equal(actual.signbit() & zero, expected.signbit() & zero), f"{note} zeros: {actual} {expected}"
+
+
+def special_values(dtype: torch.dtype) -> Array:
+    """NaN, infinities, signed zeros, denormals and plain numbers of a floating dtype."""
+    limits = torch.finfo(dtype)
+    return torch.tensor([*SPECIAL, limits.smallest_normal / 4, -limits.smallest_normal / 4, limits.max], dtype=dtype)
+
+
+def random_like(x: Array, generator: torch.Generator) -> Array:
+    return torch.randn(x.shape, dtype=x.dtype, generator=generator)
+
+
+# A vector loop and the loop for what is left over differ in the last bits of these.
+ROUNDED = {"exp", "log", "log1p", "pow", "sigmoid", "tanh", "reciprocal", "sqrt", "matmul"}
+
+
+def label_of(name: str, *operands: object) -> str:
+    """One case, for messages: the function and what it is called with."""
+    shown = [f"{DTYPES[x.dtype]}{list(x.shape)}" if isinstance(x, Array) else repr(x) for x in operands]
+    return f"{name} {' '.join(shown)}"
+
+
+def same_as_torch(cases: Iterable[tuple[str, Callable[..., Any], Callable[..., Any], tuple[Any, ...]]]) -> None:
+    """Compare cases `(label, our function, torch's, operands)` in one compiled program; where torch refuses, we do.
+
+    Tensors among the operands become inputs. A label starts with the name of the function.
+    """
+    inputs: dict[int, tuple[Tensor, Array]] = {}
+    outputs: dict[str, Tensor] = {}
+    expected: dict[str, Array] = {}
+    for label, ours, theirs, operands in cases:
+        for x in operands:
+            if isinstance(x, Array) and id(x) not in inputs:
+                inputs[id(x)] = graphc.placeholder(f"x{len(inputs)}", tuple(x.shape), x.dtype), x
+        symbols = [inputs[id(x)][0] if isinstance(x, Array) else x for x in operands]
+        try:
+            result = theirs(*operands)
+        except (RuntimeError, TypeError, ValueError, IndexError):
+            with pytest.raises(GraphcError, match=r"built at .*tests/"):
+                pytest.fail(f"{label}: torch refuses, and we give {ours(*symbols)}")
+        else:
+            outputs[label], expected[label] = ours(*symbols), result
+    if not outputs:
+        return
+    placeholders, arrays = zip(*inputs.values(), strict=True)
+    actual = graphc.compile(placeholders, outputs, backend="reference")(*arrays)
+    for label, value in actual.items():
+        eps = torch.finfo(value.dtype).eps if value.dtype.is_floating_point else 0.0
+        if label.split()[0] in ROUNDED:
+            assert_same(value, expected[label], label, rtol=2 * eps, atol=0.0)
+        else:
+            assert_same(value, expected[label], label, bits=True)

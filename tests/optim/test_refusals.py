@@ -1,0 +1,56 @@
+"""What the optimizers refuse, and how they say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from graphc import StateError, optim
+from tests.optim.problem import problem
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+def test_params_are_checked(kind: Any) -> None:
+    net, _, _ = problem()
+    weight = net[0].weight
+    name = kind.__name__
+    with pytest.raises(StateError, match=rf"{name}: params is empty; .* An exhausted generator is, too"):
+        kind([])
+    with pytest.raises(
+        StateError, match=rf"{name}: params is a Parameter; .* Give a list of parameters, or net\.param"
+    ):
+        kind(weight)
+    with pytest.raises(StateError, match=rf"{name}: params is a int; "):
+        kind(3)
+    with pytest.raises(StateError, match=rf"{name}: params has '0\.weight' more than once"):
+        kind([weight, net[0].bias, weight])
+    with pytest.raises(StateError, match=rf"params is a list of groups.* Make one {name} for each group and merge"):
+        kind([{"params": [weight]}])
+    with pytest.raises(StateError, match=r"params has a torch\.Tensor in it; .* Give graphc Parameters, such as net\."):
+        kind([torch.ones(2)])
+    with pytest.raises(StateError, match=r"params has a graphc\.nn\.linear\.Linear in it"):
+        kind(net)
+
+
+@pytest.mark.parametrize(
+    ("make", "match"),
+    [
+        (lambda p: optim.SGD(p, lr=-0.1), r"SGD: lr is 0 or more, not -0\.1"),
+        (lambda p: optim.SGD(p, lr=float("nan")), r"SGD: lr is 0 or more, not nan"),
+        (lambda p: optim.SGD(p, momentum=-1), r"SGD: momentum is 0 or more, not -1"),
+        (lambda p: optim.SGD(p, weight_decay=-1), r"SGD: weight_decay is 0 or more, not -1"),
+        (lambda p: optim.SGD(p, nesterov=True), r"SGD: nesterov needs momentum, and dampening = 0"),
+        (lambda p: optim.SGD(p, 0.1, 0.9, 0.1, 0, True), r"SGD: nesterov needs momentum, and dampening = 0"),
+        (lambda p: optim.Adam(p, lr=-1), r"Adam: lr is 0 or more, not -1"),
+        (lambda p: optim.Adam(p, betas=(1.0, 0.9)), r"Adam: beta1 is in \[0, 1\), not 1\.0"),
+        (lambda p: optim.Adam(p, betas=(0.9, -0.1)), r"Adam: beta2 is in \[0, 1\), not -0\.1"),
+        (lambda p: optim.Adam(p, eps=-1e-8), r"Adam: eps is 0 or more, not -1e-08"),
+        (lambda p: optim.Adam(p, weight_decay=-1), r"Adam: weight_decay is 0 or more, not -1"),
+    ],
+)
+def test_hyper_parameters_are_checked(make: Callable[[Any], object], match: str) -> None:
+    with pytest.raises(StateError, match=match):
+        make(problem()[0].parameters())
