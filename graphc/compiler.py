@@ -87,8 +87,8 @@ def _collector_paused() -> Iterator[None]:
     if not gc.isenabled():
         yield
         return
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         gc.enable()
@@ -134,6 +134,8 @@ def _declare(inputs: Sequence[Tensor], results: Mapping[str, Tensor], updates: M
         Output(tensor.node, OutputRole.OUTPUT if tensor.node.origin.forward is None else OutputRole.GRADIENT, name)
         for name, tensor in results.items()
     ]
+    if not isinstance(updates, Mapping):
+        raise CompileError("compile: updates map variables to tensors, as optimizer.minimize(loss) gives them")
     for variable, value in updates.items():
         if not isinstance(variable, Variable) or not isinstance(value, Tensor):
             raise CompileError("compile: updates map variables to tensors, as optimizer.minimize(loss) gives them")
@@ -182,4 +184,4 @@ class _Stages:
             self._folder.mkdir(parents=True, exist_ok=True)
             suffix = "py" if stage.name == "plan" else "txt"
             path = self._folder / f"{len(self.done):02d}-{re.sub('[^a-z0-9]+', '-', stage.name)}.{suffix}"
-            path.write_text(f"# {stage!r}\n{stage}")
+            path.write_text(f"# {stage!r}\n{stage}", encoding="utf-8")

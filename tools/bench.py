@@ -4,8 +4,8 @@
     python tools/bench.py --rounds 15 --only disk_sgd --json out/bench.json
 
 Steps are timed in rounds: in each, every contender runs for a while, so that a slow moment of the machine hits all. A
-figure is the median over rounds, a ratio the median of the rounds' ratios. Contenders start from the same weights; a run
-fails when their losses differ. Compile and import times are measured in fresh processes.
+figure is the median over rounds, a ratio the median of the rounds' ratios. Contenders start from the same weights; a
+run fails when their losses differ. Compile and import times are measured in fresh processes.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from graphc.errors import DTypeError, ShapeError, type_name
 from graphc.ir import Cell, Op, Tensor, apply, complaint, function, is_number
 from graphc.types import Array, TensorType, as_array, check_dtype, check_shape, dtype_name
 
-__all__ = ["CellValue", "Constant", "Placeholder", "SizeValue", "TensorConstant", "constant", "placeholder"]
+__all__ = ["CellValue", "Constant", "Full", "Placeholder", "SizeValue", "TensorConstant", "constant", "placeholder"]
 
 
 @dataclass(frozen=True)

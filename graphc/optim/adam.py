@@ -57,5 +57,5 @@ class Adam(Optimizer):
             if self.amsgrad:
                 top = self.max_exp_avg_sq[p]
                 new[top] = largest = top.maximum(square)
-            new[p] = p - mean * rate / (largest.sqrt() / root + eps)
+            new[p] = p - mean / (largest.sqrt() / root + eps) * rate
         return new

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +27,10 @@ class Form:
         """
         if isinstance(value, Tensor):
             return Form(("output" if value.shape else "loss",), None), [value]
-        if isinstance(value, dict):
-            form, tensors = Form(tuple(map(str, value)), dict), list(value.values())
+        if isinstance(value, Mapping):
+            if not all(isinstance(name, str) for name in value):
+                raise CompileError(f"outputs are named by strings, not by {list(value)}")
+            form, tensors = Form(tuple(value), dict), list(value.values())
         elif isinstance(value, (list, tuple)):
             form, tensors = Form(tuple(f"output{i}" for i in range(len(value))), type(value)), list(value)
         else:
@@ -38,8 +40,6 @@ class Form:
         for name, tensor in zip(form.names, tensors, strict=True):
             if not isinstance(tensor, Tensor):
                 raise CompileError(f"output {name!r} is a {type(tensor).__name__}, not a symbolic tensor")
-        if len(set(form.names)) != len(form.names):
-            raise CompileError(f"two outputs have the same name in {list(form.names)}")
         return form, tensors
 
     def pack(self, values: Sequence[Any]) -> Any:

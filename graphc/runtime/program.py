@@ -17,6 +17,7 @@ from graphc.errors import InputError, StateError
 from graphc.ir import Cell, Graph
 from graphc.runtime.form import Form
 from graphc.runtime.history import History
+from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.runtime.signature import Signature
 from graphc.runtime.training import Epoch, fit
 from graphc.state import State
@@ -141,7 +142,7 @@ class Program:
         state = self._state if state is None else self._checked(state)
         if not self._updated:
             return self._form.pack(self.step(inputs, state))
-        with state.updating(self._updated):
+        with DeferredInterrupt(), state.updating(self._updated):
             return self._form.pack(self.step(inputs, state))
 
     def fit(

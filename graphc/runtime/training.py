@@ -117,18 +117,17 @@ def _batches(arrays: Sequence[Array], order: Array | None, batch_size: int) -> I
 
 def _batched(program: Program, data: Sequence[object], state: State, what: str) -> list[Array]:
     """The data as tensors of one length along the size that all inputs share. Raises InputError."""
-    types = dict(zip(program.input_names, program.input_types))
-    sizes = {name: type_.shape[0] if type_.shape else None for name, type_ in types.items()}
-    first = next(iter(sizes.values()), None)
-    for name, size in sizes.items():
-        if not isinstance(size, Dim) or not isinstance(first, Dim) or not same(size, first):
+    names, types = program.input_names, program.input_types
+    sizes = [type_.shape[0] if type_.shape else None for type_ in types]
+    for name, type_, size in zip(names, types, sizes):
+        if not isinstance(size, Dim) or not isinstance(sizes[0], Dim) or not same(size, sizes[0]):
             raise InputError(
-                f"fit: input {name!r} is {types[name]}, but all inputs need the same symbolic first size, such as "
+                f"fit: input {name!r} is {type_}, but all inputs need the same symbolic first size, such as "
                 '"batch", to be cut into batches'
             )
     if isinstance(data, torch.Tensor) or len(data) != len(types):
         count = 1 if isinstance(data, torch.Tensor) else len(data)
-        raise InputError(f"fit: {what} has {count} tensors, the program takes {len(types)}: {', '.join(types)}")
+        raise InputError(f"fit: {what} has {count} tensors, the program takes {len(types)}: {', '.join(names)}")
     arrays = program.check_inputs(data, state)
     if not arrays or not len(arrays[0]):
         raise InputError(f"fit: {what} has no samples")
