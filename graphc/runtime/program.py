@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -15,15 +15,20 @@ import torch
 from graphc.backends.executable import Bound, Executable
 from graphc.errors import InputError, StateError
 from graphc.ir import Cell, Graph
+from graphc.memory import MemoryPlan
 from graphc.runtime.form import Form
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
+from graphc.runtime.report import explain, summarise
 from graphc.runtime.signature import Signature
 from graphc.runtime.training import Epoch, fit
+from graphc.schedule import Schedule
 from graphc.state import State
 from graphc.types import Array, TensorType
 
 __all__ = ["Program", "Stage"]
+
+_T = TypeVar("_T")
 
 KEPT_BINDINGS = 8
 """How many combinations of sizes keep their workspaces, for each State."""
@@ -106,6 +111,30 @@ class Program:
     def source(self) -> str:
         """The generated code."""
         return self._executable.source
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The calls in order; None on the reference backend, which has no schedule."""
+        return self._stage(Schedule)
+
+    @property
+    def memory(self) -> MemoryPlan | None:
+        """Where every value lives; `memory.nbytes({"batch": 25})` is the scratch memory of a call."""
+        return self._stage(MemoryPlan)
+
+    def summary(self) -> str:
+        """Inputs, outputs, parameters, nodes by stage, calls, scratch memory and compile time, in a few lines."""
+        return summarise(self)
+
+    def explain(self) -> str:
+        """Which rewrites fired, what was fused, packed and copied, and what fell back to evaluating itself."""
+        schedule, memory = self.schedule, self.memory
+        if schedule is None or memory is None:
+            return "the reference backend evaluates every node by itself\n"
+        return explain(schedule, memory, [(stage.name, stage.counts) for stage in self.stages])
+
+    def _stage(self, kind: type[_T]) -> _T | None:
+        return next((stage.value for stage in self.stages if isinstance(stage.value, kind)), None)
 
     @property
     def input_names(self) -> tuple[str, ...]:
