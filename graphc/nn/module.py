@@ -20,8 +20,8 @@ _T = TypeVar("_T")
 
 # What people reach for because torch has it, and what graphc does instead.
 _ELSEWHERE = {
-    "train": "the mode is chosen when a program is compiled: graphc.compile(..., training=True)",
-    "eval": "the mode is chosen when a program is compiled: graphc.compile(..., training=False)",
+    "train": "no layer has a mode: a program trains when it is compiled with updates",
+    "eval": "no layer has a mode: a program without updates only predicts",
     "zero_grad": "gradients are graph (graphc.grad, optimizer.minimize) and never accumulate between calls",
     "cuda": 'move the values with .to("cuda")',
 }

@@ -1,0 +1,37 @@
+"""The programs in the README and the guide run as they stand."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def programs(page: str) -> str:
+    """The Python blocks of a page, each at its line of the page; excerpts with `...` are left out."""
+    text = (ROOT / page).read_text()
+    lines = [""] * text.count("\n")
+    for block in re.finditer(r"```python\n(.*?)```", text, re.DOTALL):
+        if "    ..." not in block[1]:
+            first = text[: block.start(1)].count("\n")
+            lines[first : first + block[1].count("\n")] = block[1].splitlines()
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
+def test_programs_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = compile(programs(page), page, "exec")
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {}
+    exec(code, namespace)  # noqa: S102 - our own pages
+    assert "graphc" in namespace
+
+
+@pytest.mark.parametrize(
+    "page", sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+)
+def test_links_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", path.read_text()):
+        assert (path.parent / target).exists(), f"{page} links to {target}"
