@@ -69,7 +69,7 @@ from graphc.ops import (
 )
 from graphc.ops import pow_ as pow
 from graphc.ops import sum_ as sum
-from graphc.runtime import Program
+from graphc.runtime import Epoch, History, Program
 from graphc.state import Parameter, State, Variable
 
 __version__ = "0.1.0"
@@ -77,9 +77,11 @@ __version__ = "0.1.0"
 __all__ = [
     "CompileError",
     "DTypeError",
+    "Epoch",
     "GradientError",
     "Graph",
     "GraphcError",
+    "History",
     "InputError",
     "Parameter",
     "Program",

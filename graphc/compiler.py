@@ -65,7 +65,8 @@ def _compile(
 ) -> Program:
     form, results = Form.of(outputs)
     stages = _Stages()
-    graph = stages.run("graph", _declare, inputs, dict(zip(form.names, results, strict=True)), updates)
+    declared = stages.run("graph", _declare, inputs, dict(zip(form.names, results, strict=True)), updates)
+    graph = declared
     for each in PASSES:
         graph = stages.run_pass(each, graph)
     if backend == "reference":
@@ -76,7 +77,7 @@ def _compile(
     def evaluation() -> Program:
         return compile(inputs, outputs, backend=backend, threads=threads)
 
-    return Program(graph, form, backend, executable, stages.done, threads, evaluation)
+    return Program(declared, graph, form, backend, executable, stages.done, threads, evaluation)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from graphc.backends.reference import evaluate
 from graphc.ir import Graph, Output, OutputRole, Tensor
 from graphc.ir.verify import verify
 from graphc.runtime.signature import Signature
-from graphc.state import State
+from graphc.state import State, Variable
 from graphc.types import DTYPES
 
 Array = torch.Tensor
@@ -23,19 +23,26 @@ Array = torch.Tensor
 SPECIAL = [float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1.0, -1.0, 0.5, -2.0]
 
 
-def graph_of(outputs: Iterable[Tensor], inputs: Iterable[Tensor] = ()) -> Graph:
+def graph_of(
+    outputs: Iterable[Tensor], inputs: Iterable[Tensor] = (), updates: Mapping[Variable, Tensor] | None = None
+) -> Graph:
     """A verified graph, as it was built: no pass has run."""
-    results = tuple(Output(y.node, OutputRole.OUTPUT, f"output{k}") for k, y in enumerate(outputs))
-    graph = Graph(tuple(x.node for x in inputs), results)
+    results = [Output(y.node, OutputRole.OUTPUT, f"output{k}") for k, y in enumerate(outputs)]
+    results += [Output(y.node, OutputRole.UPDATE, p.name, p.cell) for p, y in (updates or {}).items()]
+    graph = Graph(tuple(x.node for x in inputs), tuple(results))
     verify(graph)
     return graph
 
 
+def results_of(graph: Graph, arrays: Sequence[Array] = ()) -> list[Array]:
+    """The values of all outputs of `graph`, updates among them, node by node. Nothing is stored."""
+    values = evaluate(graph, arrays, Signature.of(graph).bind(arrays), State(graph.cells))
+    return [values[output.node] for output in graph.outputs]
+
+
 def values_of(outputs: Sequence[Tensor], inputs: Sequence[Tensor], arrays: Sequence[Array]) -> list[Array]:
     """The values of `outputs`, node by node, without any pass."""
-    graph = graph_of(outputs, inputs)
-    values = evaluate(graph, arrays, Signature.of(graph).bind(arrays), State(graph.cells))
-    return [values[y.node] for y in outputs]
+    return results_of(graph_of(outputs, inputs), arrays)
 
 
 def placeholders_for(arrays: Sequence[Array]) -> list[Tensor]:

@@ -20,6 +20,11 @@ class Bound(Protocol):
     @property
     def run(self) -> Callable[..., Sequence[Array]]: ...
 
+    @property
+    def threads(self) -> int | None:
+        """How many threads the work is worth; None for as many as there are."""
+        ...
+
     def is_current(self, state: State) -> bool:
         """Whether the State still keeps its values where this binding reads and writes them."""
         ...

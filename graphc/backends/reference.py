@@ -32,6 +32,7 @@ class _ReferenceBound:
     graph: Graph
     sizes: Mapping[str, int]
     state: State
+    threads: int | None = None
 
     def is_current(self, state: State) -> bool:
         return state is self.state

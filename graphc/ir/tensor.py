@@ -162,6 +162,9 @@ class Tensor:
     def __index__(self) -> int:
         self._no_value("index")
 
+    def __format__(self, specification: str) -> str:
+        return self._no_value("format()") if specification else repr(self)
+
     def item(self) -> NoReturn:
         self._no_value("item()")
 

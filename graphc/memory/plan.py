@@ -149,7 +149,11 @@ class _Planner:
                 places[node] = Place(self.in_place[node])
             elif owner in slot_of and not step.is_view:
                 places[node] = Place(slots[slot_of[owner]], offset)
-        copies = tuple(update for update in self.updates if self._flat_source(update) not in self.in_place)
+        copies = tuple(
+            update
+            for update in self.updates
+            if update.cell and self.in_place.get(self._flat_source(update)) is not self.group_of[update.cell]
+        )
         lifetimes = {node: (self.start.get(node, -1), self.last.get(self._owner(node), self.end)) for node in places}
         return MemoryPlan(slots, tuple(self.groups), places, copies, lifetimes, self.schedule.names)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from graphc.dims import Size
-from graphc.errors import DTypeError
+from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Arg, Op, Sample, Tensor, TorchCall
 from graphc.types import Array, TensorType, dtype_name
 
@@ -38,6 +38,8 @@ class Pack(Op):
         for x in inputs:
             if x.dtype is not inputs[0].dtype:
                 raise DTypeError(f"dtypes differ, {dtype_name(inputs[0].dtype)} != {dtype_name(x.dtype)}")
+            if not x.is_static:
+                raise ShapeError(f"packs tensors whose sizes are numbers, not {x}: their offsets are part of the plan")
             total = total + x.numel
         return TensorType((total,), inputs[0].dtype)
 

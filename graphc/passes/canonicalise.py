@@ -11,6 +11,7 @@ import torch
 
 from graphc import dims
 from graphc.ir import OPS, Graph, Node, Tensor, apply
+from graphc.ir.origin import inherited
 from graphc.ir.rewrite import rebuild, rewrite, rule
 from graphc.ops.comparisons import Cast
 from graphc.ops.contractions import Matmul
@@ -51,9 +52,10 @@ def _transpose_products(graph: Graph) -> tuple[Graph, int]:
         if node.origin.ident not in chosen:
             return node
         (product,) = node.inputs
-        swapped = [Tensor(operand).mT for operand in reversed(product.inputs)]
-        result = apply(product.op, *swapped).node
-        return Node(result.op, result.inputs, node.type, node.origin.touched_by("canonicalise"))
+        origin = node.origin.touched_by("canonicalise")
+        with inherited(origin):
+            result = apply(product.op, *(Tensor(operand).mT for operand in reversed(product.inputs))).node
+        return Node(result.op, result.inputs, node.type, origin)
 
     return (rebuild(graph, step) if chosen else graph), len(chosen)
 
@@ -136,8 +138,8 @@ def merge_slices(n: Node) -> Tensor | None:
             inputs=(Node(op=Slice(dim=e, start=b, step=1), inputs=(x,)),),
         ) if d == e:
             return apply(Slice(d, a + b, length, 1), Tensor(x))
-        case Node(op=Slice(dim=d, start=0, length=length, step=1), inputs=(x,)) if dims.same(length, x.type.shape[d]):
-            return Tensor(x)
+        case Node(op=Slice(dim=d, start=start, step=1), inputs=(x,)) if dims.same(start, 0):
+            return Tensor(x) if dims.same(n.type.shape[d], x.type.shape[d]) else None
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from graphc.ir import Graph, Node, Output, Tensor, apply, topological_order
+from graphc.ir import Graph, Node, Output, Tensor, apply
 from graphc.ir.origin import inherited
 from graphc.ops.packing import Pack
 from graphc.ops.views import Broadcast
@@ -41,7 +41,7 @@ def pack_updates(graph: Graph) -> tuple[Graph, Mapping[str, int]]:
     replaced: dict[Output, Output] = {}
     joined = 0
     for regions in groups.values():
-        if len(regions) > 1 and regions[0].leaves and not _needs_itself(regions):
+        if len(regions) > 1 and regions[0].leaves:
             joined += len(regions)
             replaced.update(_pack(regions))
     outputs = tuple(replaced.get(output, output) for output in graph.outputs)
@@ -54,7 +54,10 @@ def _is_inner(node: Node, type_: TensorType) -> bool:
 
 
 def _regions(graph: Graph) -> list[_Region]:
-    """The regions, in the order of their first update. Those whose inner nodes are read elsewhere are left out."""
+    """The regions, in the order of their first update. Those whose inner nodes are read elsewhere are left out.
+
+    So nothing that one of them reads depends on what any of them computes, and packing makes no cycle.
+    """
     updates = [o for o in graph.outputs if o.cell is not None and o.cell.type.shape and _is_inner(o.node, o.cell.type)]
     region_of: dict[Node, set[Node]] = {}
     for update in updates:
@@ -107,13 +110,6 @@ def _describe(nodes: Sequence[Node], updates: Sequence[Output]) -> _Region:
         targets = [i for leaf, i in leaves.items() if leaf.op.cell is update.cell]
         form.append((index[update.node], tuple(targets)))
     return _Region(tuple(nodes), tuple(leaves), tuple(numbers), tuple(updates), tuple(form))
-
-
-def _needs_itself(regions: Sequence[_Region]) -> bool:
-    """Whether what the regions read depends on what they compute: packing would then make a cycle."""
-    inner = {node for region in regions for node in region.nodes}
-    read = [node for region in regions for node in (*region.leaves, *region.numbers)]
-    return any(node in inner for node in topological_order(read))
 
 
 def _pack(regions: Sequence[_Region]) -> dict[Output, Output]:

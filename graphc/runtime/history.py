@@ -17,23 +17,26 @@ __all__ = ["History"]
 class History:
     """Means of the scalar outputs over each epoch, weighted by samples. `history["loss"]` is a list, an entry an epoch.
 
-    Outputs on validation data are called `validation_NAME`. `seconds` is the time that each epoch took.
+    Outputs on validation data are called `validation_NAME`. `seconds` is the time that the steps of each epoch took,
+    validation and callbacks aside; `steps` is the number of steps of all epochs.
     """
 
     def __init__(self) -> None:
         self.metrics: dict[str, list[float]] = {}
         self.seconds: list[float] = []
+        self.steps = 0
 
     @property
     def epochs(self) -> int:
         """Number of epochs that were finished."""
         return len(self.seconds)
 
-    def add(self, metrics: Mapping[str, float], seconds: float) -> None:
+    def add(self, metrics: Mapping[str, float], seconds: float, steps: int) -> None:
         """Append one epoch."""
         for name, value in metrics.items():
             self.metrics.setdefault(name, []).append(value)
         self.seconds.append(seconds)
+        self.steps += steps
 
     def __getitem__(self, name: str) -> list[float]:
         if name not in self.metrics:

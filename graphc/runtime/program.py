@@ -21,7 +21,7 @@ from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.runtime.report import explain, summarise
 from graphc.runtime.signature import Signature
-from graphc.runtime.training import Epoch, fit
+from graphc.runtime.training import Epoch, evaluate, fit
 from graphc.schedule import Schedule
 from graphc.state import State
 from graphc.types import Array, TensorType
@@ -78,6 +78,7 @@ class Program:
 
     def __init__(
         self,
+        declared: Graph,
         graph: Graph,
         form: Form,
         backend: str,
@@ -86,6 +87,7 @@ class Program:
         threads: int | None,
         make_evaluation: Callable[[], Program],
     ) -> None:
+        """`graph` is what passes have made of the `declared` one, which says what inputs and States have to fit."""
         self.graph = graph
         self.backend = backend
         self.stages = tuple(stages)
@@ -93,9 +95,9 @@ class Program:
         self._form = form
         self._threads = threads
         self._make_evaluation = make_evaluation
-        self._signature = Signature.of(graph)
+        self._signature = Signature.of(declared)
         self._updated: frozenset[Cell] = frozenset(o.cell for o in graph.outputs if o.cell is not None)
-        self._state = State(graph.cells)
+        self._state = State(declared.cells)
         self._pool = _Pool()
         self._pools: WeakKeyDictionary[State, _Pool] = WeakKeyDictionary()
         self._known: dict[tuple[object, ...], tuple[int, ...]] = {}
@@ -208,6 +210,13 @@ class Program:
             progress=progress,
         )
 
+    def evaluate(self, *data: object, batch_size: int | None = None, state: State | None = None) -> dict[str, float]:
+        """Means of the scalar outputs over `data`, weighted by samples, without updates; in one batch if None.
+
+        Raises InputError and StateError.
+        """
+        return evaluate(self, data, batch_size, self._checked(state))
+
     @cached_property
     def evaluation(self) -> Program:
         """The same outputs without the updates, over the same State: what `fit` runs on validation data."""
@@ -242,10 +251,11 @@ class Program:
         bound = pool.take(sizes)
         if bound is None or not bound.is_current(state):
             bound = self._bind(sizes, state)
-        if self._threads is None:
+        limit = self._threads or bound.threads
+        if limit is None or limit == torch.get_num_threads():
             results = bound.run(*arrays)
         else:
-            with _ThreadLimit(self._threads):
+            with _ThreadLimit(limit):
                 results = bound.run(*arrays)
         pool.put(sizes, bound)
         return results

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from graphc.dims import Dim, same
-from graphc.errors import InputError
+from graphc.errors import InputError, StateError
+from graphc.ir import Role
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.runtime.philox import permutation
@@ -22,7 +23,7 @@ from graphc.types import Array
 if TYPE_CHECKING:
     from graphc.runtime.program import Program
 
-__all__ = ["Epoch", "fit"]
+__all__ = ["Epoch", "evaluate", "fit"]
 
 GATHERED_BYTES = 1 << 26
 """How much shuffled data is gathered at a time."""
@@ -38,8 +39,17 @@ class Epoch:
     stopped: bool = field(default=False, init=False)
 
     def set(self, **values: float) -> None:
-        """Set hyper-parameters by name, for example `epoch.set(lr=0.01)`. Nothing is compiled again."""
+        """Set hyper-parameters by name, for example `epoch.set(lr=0.01)`. Nothing is compiled again.
+
+        Raises StateError for a name that is no hyper-parameter of the program.
+        """
+        known = [cell.name for cell in self.state.cells if cell.role is Role.HYPER]
         for name, value in values.items():
+            if name not in known:
+                raise StateError(
+                    f"{name!r} is no hyper-parameter here; there are {', '.join(map(repr, known)) or 'none'}. "
+                    "Options that were 0 when the optimizer was made are left out of the program"
+                )
             self.state[name] = value
 
     def stop(self) -> None:
@@ -67,15 +77,19 @@ def fit(
     arrays = _batched(program, data, state, "data")
     held_out = None if validation is None else _batched(program.evaluation, validation, state, "validation")
     history = History()
-    with program.running(state), progress_bar(epochs, progress) as report:
+    steps = -(-len(arrays[0]) // batch_size)
+    with progress_bar(epochs, progress) as report:
         for number in range(1, epochs + 1):
             start = time.perf_counter()
-            order = permutation(len(arrays[0]), seed, number - 1).to(state.device) if shuffle else None
-            metrics = _pass_over(program, arrays, order, batch_size, state)
+            # Reserved for the epoch only: `on_epoch` may restore parameters, or train something else.
+            with program.running(state):
+                order = permutation(len(arrays[0]), seed, number - 1).to(state.device) if shuffle else None
+                metrics = _pass_over(program, arrays, order, batch_size, state)
+            seconds = time.perf_counter() - start
             if held_out is not None:
                 found = _pass_over(program.evaluation, held_out, None, batch_size, state)
                 metrics.update({f"validation_{name}": value for name, value in found.items()})
-            history.add(metrics, time.perf_counter() - start)
+            history.add(metrics, seconds, steps)
             report(number, metrics)
             if on_epoch is not None:
                 epoch = Epoch(number, dict(metrics), state)
@@ -83,6 +97,14 @@ def fit(
                 if epoch.stopped:
                     break
     return history
+
+
+def evaluate(program: Program, data: Sequence[object], batch_size: int | None, state: State) -> dict[str, float]:
+    """See `Program.evaluate`."""
+    if batch_size is not None:
+        _check_count("batch_size", batch_size, 1)
+    arrays = _batched(program.evaluation, data, state, "data")
+    return _pass_over(program.evaluation, arrays, None, batch_size or len(arrays[0]), state)
 
 
 def _pass_over(

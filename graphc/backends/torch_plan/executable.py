@@ -13,24 +13,38 @@ import torch
 
 from graphc import dims
 from graphc.backends.torch_plan.source import PlanSource, size_name
-from graphc.ir import Cell
+from graphc.dims import Size
+from graphc.ir import Cell, Node
 from graphc.memory import CellGroup, MemoryPlan
+from graphc.ops.contractions import Matmul
+from graphc.ops.reductions import Amax, Sum
 from graphc.schedule import Schedule
 from graphc.state import State
 from graphc.types import Array
 
 __all__ = ["TorchExecutable"]
 
+WORTH_THREADS = 1 << 20
+"""Operations of the largest call of a plan. Below, a second thread costs more than it computes, several times more when
+the cores are busy with something else: a 25×25 product takes 2 µs on one thread and 10 µs or more on two.
+"""
+
 
 class _TorchBound:
     """`run` reads and writes the tensors `values` of `cells`, and buffers that only it has."""
 
-    __slots__ = ("_cells", "_moves", "_values", "run")
+    __slots__ = ("_cells", "_moves", "_values", "run", "threads")
 
     def __init__(
-        self, run: Callable[..., Sequence[Array]], cells: tuple[Cell, ...], values: tuple[Array, ...], moves: int
+        self,
+        run: Callable[..., Sequence[Array]],
+        threads: int | None,
+        cells: tuple[Cell, ...],
+        values: tuple[Array, ...],
+        moves: int,
     ) -> None:
         self.run = run
+        self.threads = threads
         self._cells = cells
         self._values = values
         self._moves = moves
@@ -60,6 +74,11 @@ class TorchExecutable:
     def _compiled(self) -> CodeType:
         return compile(self.code.text, "<graphc torch plan>", "exec")
 
+    @cached_property
+    def _work(self) -> frozenset[Size]:
+        """Scalar operations of each call: two for each term of a product, else one for each element."""
+        return frozenset(_operations(node) for step in self.schedule.steps for node in (step.node, *step.covers))
+
     def bind(self, sizes: Mapping[str, int], state: State) -> _TorchBound:
         moves = state.moves
         flat = [_side_by_side(group, state) if len(group.cells) > 1 else None for group in self.plan.groups]
@@ -80,7 +99,9 @@ class TorchExecutable:
             **{size_name(name): value for name, value in sizes.items()},
         }
         exec(self._compiled, namespace)
-        return _TorchBound(namespace["run"], self.code.cells, values, moves)
+        largest = max((dims.evaluate(work, sizes) for work in self._work), default=0)
+        threads = 1 if largest < WORTH_THREADS else None
+        return _TorchBound(namespace["run"], threads, self.code.cells, values, moves)
 
     def _constants(self, sizes: Mapping[str, int], device: torch.device) -> list[Array]:
         """Values of the nodes that are known once sizes are bound."""
@@ -88,6 +109,13 @@ class TorchExecutable:
         for node in self.schedule.known:
             values[node] = node.op.bound(sizes).eval(*[values[x] for x in node.inputs]).to(device)
         return [values[node] for node in self.code.constants]
+
+
+def _operations(node: Node) -> Size:
+    if isinstance(node.op, Matmul):
+        return node.type.numel * node.inputs[0].type.shape[-1] * 2
+    # A reduction reads more than it writes, everything else writes as much as it reads, or more.
+    return node.inputs[0].type.numel if isinstance(node.op, (Sum, Amax)) else node.type.numel
 
 
 class _Workspace:

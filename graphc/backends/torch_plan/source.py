@@ -171,10 +171,10 @@ class _Writer:
         whole = self.plan.places[step.node]
         self._bind_buffer(step.node)
         offset = 0
-        for x in step.operands:
+        for k, x in enumerate(step.operands):
             place = self.plan.places.get(self.schedule.whole(x))
             if place is None or place.area is not whole.area or place.offset != whole.offset + offset:
-                piece = f"{self.names[step.node]}_{offset}"
+                piece = f"{self.names[step.node]}_{k}"
                 start = offset // x.type.dtype.itemsize
                 self.head.append(
                     f"{piece} = {self.names[step.node]}.narrow(0, {start}, {x.type.numel}).view({_shape(x.type.shape)})"
