@@ -36,7 +36,7 @@ BOXES = {
 }
 LINES = {"fontname": FONT, "fontsize": "10", "fontcolor": SOFT_INK, "color": SOFT_INK, "arrowsize": "0.7"}
 # Arrows stop a little before even the smallest box; its outline, which they do not heed, fills the gap.
-DOOR = {"shape": "box", "fixedsize": "true", "width": "0.01", "height": "0.01", "penwidth": "2.6", "color": SOFT_INK}
+DOOR = {"shape": "box", "fixedsize": "true", "width": "0.01", "height": "0.01", "penwidth": "1", "color": SOFT_INK}
 STRAIGHT = "200"
 """How much more it matters that data flows straight on than that a parameter is near."""
 LEGEND_COLUMNS = 4
