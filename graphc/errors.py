@@ -16,6 +16,7 @@ __all__ = [
     "StateError",
     "SymbolicValueError",
     "VerifyError",
+    "brief",
     "compose",
     "one_line",
     "type_name",
@@ -70,6 +71,12 @@ def type_name(value: object) -> str:
     kind = type(value)
     package = kind.__module__.split(".")[0]
     return kind.__name__ if package == "builtins" else f"{package}.{kind.__name__}"
+
+
+def brief(value: object) -> str:
+    """`value` within a message: as Python writes it if that is short, else its type."""
+    text = one_line(repr(value))
+    return text if len(text) <= 120 else type_name(value)
 
 
 def compose(subject: str, problem: str, *, where: str = "", remedy: str = "") -> str:

@@ -29,7 +29,8 @@ def grad(loss: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
     again for higher orders. Raises GradientError.
     """
     single = isinstance(wrt, Tensor)
-    targets = [wrt] if isinstance(wrt, Tensor) or not isinstance(wrt, Iterable) else list(wrt)
+    several = wrt if isinstance(wrt, Iterable) and not hasattr(wrt, "shape") else None
+    targets: list[Tensor] = [wrt] if several is None else list(several)  # type: ignore[list-item]  # checked below
     _check(loss, targets)
     order = topological_order([loss.node])
     between = _between(order, {target.node for target in targets})

@@ -241,10 +241,11 @@ class State:
     def redrawn(self, seed: int) -> State:
         """An independent State with the initial values that construction after `torch.manual_seed(seed)` would give."""
         values = {}
-        with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.no_grad():
             torch.manual_seed(seed)
             for cell in sorted(self.cells, key=lambda cell: cell.serial):
-                values[cell] = cell.initial().to(device=self.device, dtype=cell.type.dtype, copy=True)
+                fresh = torch.empty(self.read(cell).shape, dtype=cell.type.dtype, device=self.device)
+                values[cell] = fresh.copy_(cell.initial())
         return State(self.cells, values)
 
     def to(self, device: torch.device | str) -> State:

@@ -12,7 +12,7 @@ from torch.utils.dlpack import from_dlpack
 
 from graphc import dims
 from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ShapeError, brief
 
 __all__ = [
     "DTYPES",
@@ -127,25 +127,25 @@ def check_dtype(dtype: object) -> torch.dtype:
     if isinstance(dtype, torch.dtype) and dtype in DTYPES:
         return dtype
     known = ", ".join(str(known) for known in DTYPES)
-    raise DTypeError(f"dtype {dtype!r} is not one that graphc computes with; use one of {known}")
+    raise DTypeError(f"dtype {brief(dtype)} is not one that graphc computes with; use one of {known}")
 
 
 def check_shape(shape: object) -> tuple[Size, ...]:
     """`shape` as sizes: integers, names, and sizes taken from another tensor. Raises ShapeError."""
     if isinstance(shape, (int, str, Dim)) or not isinstance(shape, Sequence):
-        raise ShapeError(f'a shape is a sequence of sizes such as ("batch", 2), not {shape!r}')
+        raise ShapeError(f'a shape is a sequence of sizes such as ("batch", 2), not {brief(shape)}')
     sizes: list[Size] = []
     for entry in shape:
         if isinstance(entry, str):
             if not entry.isidentifier():
-                raise ShapeError(f'a size is named like a variable, such as "batch"; {entry!r} is not such a name')
+                raise ShapeError(f'a size is named like a variable, such as "batch"; {brief(entry)} is not such a name')
             sizes.append(dims.symbol(entry))
         elif isinstance(entry, Dim):
             sizes.append(entry)
         else:
             size = as_index(entry)
             if size is None:
-                raise ShapeError(f"a size is an integer or a name, not {entry!r}")
+                raise ShapeError(f"a size is an integer or a name, not {brief(entry)}")
             if size < 0:
                 raise ShapeError(f'size {size} is negative; give an unknown size a name, such as "batch"')
             sizes.append(size)

@@ -13,6 +13,8 @@ from hypothesis import settings
 settings.register_profile("graphc", deadline=None, derandomize="CI" in os.environ, print_blob=True)
 settings.load_profile("graphc")
 
+os.environ.setdefault("GRAPHC_VERIFY", "1")  # every graph between two passes is checked
+
 GOLDENS = Path(__file__).parent / "goldens"
 BACKENDS = ["reference", "torch"]
 """The backends that whole-program tests run on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -141,7 +141,8 @@ class Op:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.compare}  # type: ignore[arg-type]
+        names = _attribute_names(type(self))  # type: ignore[arg-type]  # mypy takes the hash of instances for the class's
+        return {name: getattr(self, name) for name in names}
 
     @property
     def sizes(self) -> tuple[Dim, ...]:
@@ -165,6 +166,11 @@ class Op:
     def __str__(self) -> str:
         attributes = ", ".join(f"{name}={_text(value)}" for name, value in self.attributes.items())
         return f"{self.name}({attributes})" if attributes else self.name
+
+
+@cache
+def _attribute_names(op: type[Op]) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(op) if f.compare)  # type: ignore[arg-type]  # ops are dataclasses
 
 
 def _exact(value: object) -> object:

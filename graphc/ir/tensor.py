@@ -11,11 +11,11 @@ from typing import Any, NoReturn, TypeVar, Union
 import torch
 
 from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, GraphcError, ShapeError, SymbolicValueError, compose, one_line
+from graphc.errors import DTypeError, GraphcError, ShapeError, SymbolicValueError, brief, compose, one_line
 from graphc.ir.node import Node
 from graphc.ir.op import Op
 from graphc.ir.origin import Origin, current_origin
-from graphc.types import TensorType
+from graphc.types import TensorType, as_index
 
 __all__ = ["FUNCTIONS", "Tensor", "TensorLike", "apply", "complaint", "function", "is_number", "is_tensor_like"]
 
@@ -55,8 +55,9 @@ def is_tensor_like(value: object) -> bool:
 
 
 def function(f: _F) -> _F:
-    """Register a user-level function under its name."""
-    FUNCTIONS[f.__name__.rstrip("_")] = f
+    """Register a user-level function under its name, less the underscore that keeps it apart from a builtin."""
+    f.__name__ = f.__qualname__ = f.__name__.rstrip("_")
+    FUNCTIONS[f.__name__] = f
     return f
 
 
@@ -133,11 +134,11 @@ class Tensor:
     def size(self, dim: int | None = None) -> Any:
         if dim is None:
             return self.shape
-        try:
-            return self.shape[dim]
-        except IndexError:
-            problem = f"dimension {dim} does not exist, there are {self.ndim}"
-            raise complaint(ShapeError, "size", problem, self) from None
+        index = as_index(dim)
+        if index is None or not -self.ndim <= index < self.ndim:
+            problem = f"dimension {brief(dim)} does not exist, there are {self.ndim}"
+            raise complaint(ShapeError, "size", problem, self)
+        return self.shape[index]
 
     # What a symbol cannot do.
 

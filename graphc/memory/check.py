@@ -6,15 +6,19 @@ the moment; every write drops what it overlaps, every read looks for its value.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
+
 from graphc import dims
 from graphc.errors import VerifyError
-from graphc.ir import Cell, Node
+from graphc.ir import Cell, Node, Output
 from graphc.memory.plan import Area, CellGroup, MemoryPlan, Place, Slot
 from graphc.ops import Pack
 from graphc.schedule import Schedule, Step
+from graphc.types import Array
 
 __all__ = ["check"]
 
@@ -25,7 +29,8 @@ class _Range:
     stop: int
 
     def overlaps(self, other: _Range) -> bool:
-        return self.start < other.stop and other.start < self.stop
+        """Whether there is a byte in both."""
+        return max(self.start, other.start) < min(self.stop, other.stop)
 
 
 @dataclass
@@ -58,14 +63,16 @@ class _Check:
         self.names = schedule.names
 
     def run(self) -> None:
+        """Two calls; the second finds the settings as the first has left them, and cells that somebody has set."""
         self._bounds()
-        for group in self.plan.groups:
-            for cell in group.cells:
-                self.memory.write(group, cell, self._cell_range(group, cell))
-        for i, step in enumerate(self.schedule.steps):
-            if not step.is_view:
-                self._step(i, step)
-        self._finish()
+        for first in (0, self.schedule.settings):
+            for group in self.plan.groups:
+                for cell in group.cells:
+                    self.memory.write(group, cell, self._cell_range(group, cell))
+            for i, step in enumerate(self.schedule.steps[first:], first):
+                if not step.is_view:
+                    self._step(i, step)
+            self._finish()
 
     def _bounds(self) -> None:
         for node, place in self.plan.places.items():
@@ -124,36 +131,44 @@ class _Check:
         return frozenset(found)
 
     def _finish(self) -> None:
-        """Outputs are given, then copies are made; afterwards every updated cell holds its new value."""
+        """Outputs are given, then copies are made; afterwards every updated cell holds its new value, others the old."""
         for output in self.schedule.graph.outputs:
             if output.cell is None:
                 self._read(f"output {output.name}", output.node)
-        copied = set()
         for output in self.plan.copies:
-            assert output.cell is not None, "only updates are copied"
             self._read(f"the update of {output.name}", output.node)
-            copied.add(output.cell)
-        groups = {cell: group for group in self.plan.groups for cell in group.cells}
-        for output in self.schedule.graph.outputs:
-            if output.cell is None or output.cell in copied:
-                continue
-            root = self.schedule.root(output.node)
-            place, group = self.plan.places.get(root), groups[output.cell]
-            self._read(f"the update of {output.name}", output.node)
-            if place is None or place.area is not group:
-                raise VerifyError(f"memory plan: the update of {output.name} never reaches its cell")
-            start = place.offset + self._view_offset(output.node)
-            if start != self._cell_range(group, output.cell).start:
-                raise VerifyError(f"memory plan: the update of {output.name} reaches another cell")
+        copied = {output.cell for output in self.plan.copies}
+        updates = {output.cell: output for output in self.schedule.graph.outputs if output.cell is not None}
+        for group in self.plan.groups:
+            for cell in group.cells:
+                if cell in updates and cell not in copied:
+                    self._reaches(updates[cell], group, cell)
+                elif cell not in updates and not self.memory.holds(group, cell, self._cell_range(group, cell)):
+                    raise VerifyError(f"memory plan: {cell} has no update, but its memory is overwritten")
 
-    def _view_offset(self, node: Node) -> int:
-        """Where a piece of a flat tensor starts, in bytes, from the attributes of its slices."""
-        offset = 0
-        while node in self.schedule.roots:
-            if node.op.name == "slice":
-                offset += dims.evaluate(node.op.attributes["start"], self.sizes) * node.type.dtype.itemsize
+    def _reaches(self, update: Output, group: CellGroup, cell: Cell) -> None:
+        """An update that is not copied lies in its cell, element by element."""
+        self._read(f"the update of {update.name}", update.node)
+        root = self.schedule.root(update.node)
+        place = self.plan.places.get(root)
+        if place is None or place.area is not group:
+            raise VerifyError(f"memory plan: the update of {update.name} never reaches its cell")
+        before, rest = divmod(self._cell_range(group, cell).start - place.offset, cell.type.dtype.itemsize)
+        positions = self._positions(update.node, root)
+        if rest or not torch.equal(positions, torch.arange(before, before + positions.numel())):
+            raise VerifyError(f"memory plan: the update of {update.name} reaches other places than its cell")
+
+    def _positions(self, node: Node, root: Node) -> Array:
+        """Where in the memory of `root` the elements of a view lie, counted in elements."""
+        views = []
+        while node is not root:
+            views.append(node)
             (node,) = node.inputs
-        return offset
+        shape = [dims.evaluate(size, self.sizes) for size in root.type.shape]
+        positions = torch.arange(math.prod(shape)).view(shape)
+        for view in reversed(views):
+            positions = view.op.bound(self.sizes).eval(positions)
+        return positions.reshape(-1)
 
     def _cell_range(self, group: CellGroup, cell: Cell) -> _Range:
         start = group.offset(cell)

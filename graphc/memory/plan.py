@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate
 
 from graphc import dims
 from graphc.dims import Size
@@ -48,12 +50,12 @@ class CellGroup:
 
     def offset(self, cell: Cell) -> int:
         """Where the cell's value starts, in bytes."""
-        total = 0
-        for each in self.cells:
-            if each is cell:
-                return total
-            total += dims.evaluate(each.type.nbytes, {})
-        raise KeyError(cell)
+        return self._offsets[cell]
+
+    @cached_property
+    def _offsets(self) -> dict[Cell, int]:
+        ends = accumulate(dims.evaluate(cell.type.nbytes, {}) for cell in self.cells)
+        return dict(zip(self.cells, (0, *ends)))
 
     def __str__(self) -> str:
         return f"cells {self.index}"

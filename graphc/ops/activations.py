@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from graphc.errors import DTypeError
-from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, function
+from graphc.errors import DTypeError, brief
+from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, operands
 from graphc.types import Array, TensorType, dtype_name
 
@@ -124,4 +124,7 @@ def relu(x: TensorLike) -> Tensor:
 @function
 def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope · x."""
-    return apply(LeakyRelu(float(negative_slope)), as_tensor("leaky_relu", x))
+    tensor = as_tensor("leaky_relu", x)
+    if not isinstance(negative_slope, (int, float)):
+        raise complaint(DTypeError, "leaky_relu", f"negative_slope is a number, not {brief(negative_slope)}", tensor)
+    return apply(LeakyRelu(float(negative_slope)), tensor)

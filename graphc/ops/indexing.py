@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from graphc.dims import Dim, Size, divide, non_negative, same
-from graphc.errors import ShapeError, type_name
+from graphc.errors import ShapeError, brief, type_name
 from graphc.ir import OPS, Tensor, apply, complaint, function
 from graphc.types import as_index
 
@@ -65,7 +65,7 @@ def _edge(part: object, x: Tensor) -> Size | None:
         return part
     position = as_index(part)
     if position is None:
-        raise complaint(ShapeError, "getitem", f"a slice is made of integers and sizes, not {part!r}", x)
+        raise complaint(ShapeError, "getitem", f"a slice is made of integers and sizes, not {brief(part)}", x)
     return position
 
 

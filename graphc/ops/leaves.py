@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, ShapeError, type_name
+from graphc.errors import DTypeError, ShapeError, brief, one_line, type_name
 from graphc.ir import Cell, Op, Tensor, apply, complaint, function, is_number
 from graphc.types import Array, TensorType, as_array, check_dtype, check_shape, dtype_name
 
@@ -110,7 +110,7 @@ def placeholder(name: str, shape: Sequence[Size | str], dtype: torch.dtype = tor
     from another tensor's `.shape`. Raises ShapeError or DTypeError for what is neither.
     """
     if not isinstance(name, str) or not name:
-        raise complaint(ShapeError, "placeholder", f"a name is a non-empty string, not {name!r}")
+        raise complaint(ShapeError, "placeholder", f"a name is a non-empty string, not {brief(name)}")
     try:
         type_ = TensorType(check_shape(shape), check_dtype(dtype))
     except (ShapeError, DTypeError) as error:
@@ -132,9 +132,11 @@ def constant(value: object, dtype: torch.dtype | None = None) -> Tensor:
     except DTypeError as error:
         raise complaint(DTypeError, "constant", str(error)) from None
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        shown = f"{value!r}" if is_number(value) else type_name(value)
+        shown = brief(value) if is_number(value) else type_name(value)
         wanted = "a tensor" if dtype is None else f"{dtype_name(dtype)}"
-        raise complaint(DTypeError, "constant", f"cannot make {wanted} of {shown}: {error}") from None
+        raise complaint(DTypeError, "constant", f"cannot make {wanted} of {shown}: {one_line(str(error))}") from None
+    if array.layout is not torch.strided:
+        raise complaint(DTypeError, "constant", f"the value is {array.layout}, not dense", remedy="use .to_dense()")
     if array.ndim == 0:
         return apply(Constant(array.item(), kept))
     return apply(TensorConstant(array.clone(memory_format=torch.contiguous_format)))

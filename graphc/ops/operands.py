@@ -8,7 +8,7 @@ import torch
 
 from graphc import dims
 from graphc.dims import Size
-from graphc.errors import DTypeError, ShapeError, type_name
+from graphc.errors import DTypeError, ShapeError, brief, type_name
 from graphc.ir import FUNCTIONS, Tensor, TensorLike, complaint, is_number, is_tensor_like
 from graphc.types import as_index, dtype_name
 
@@ -22,7 +22,7 @@ def as_tensor(name: str, value: TensorLike, dtype: torch.dtype | None = None) ->
     if is_tensor_like(value):
         result: Tensor = FUNCTIONS["constant"](value, dtype)
         return result
-    problem = f"an operand is {value!r}, of type {type_name(value)}"
+    problem = f"an operand is {brief(value)}, of type {type_name(value)}"
     raise complaint(DTypeError, name, problem, remedy="operands are symbolic tensors, torch tensors or numbers")
 
 
@@ -132,7 +132,7 @@ def normalise_dim(name: str, dim: int, ndim: int, x: Tensor) -> int:
     """`dim` counted from the front; a 0-d tensor has dimension 0, as in torch. Raises ShapeError when out of range."""
     index = as_index(dim)
     if index is None:
-        raise complaint(ShapeError, name, f"a dimension is an integer, not {dim!r}", x)
+        raise complaint(ShapeError, name, f"a dimension is an integer, not {brief(dim)}", x)
     if not -max(ndim, 1) <= index < max(ndim, 1):
         raise complaint(ShapeError, name, f"dimension {index} does not exist, there are {ndim}", x)
     return index % ndim if ndim else 0
@@ -143,5 +143,5 @@ def normalise_dims(name: str, dim: int | Sequence[int], x: Tensor) -> tuple[int,
     entries = dim if isinstance(dim, Sequence) else (dim,)
     found = tuple(normalise_dim(name, d, x.ndim, x) for d in entries)
     if len(set(found)) != len(found):
-        raise complaint(ShapeError, name, f"a dimension appears twice in {dim!r}", x)
+        raise complaint(ShapeError, name, f"a dimension appears twice in {brief(dim)}", x)
     return found

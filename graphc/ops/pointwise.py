@@ -177,16 +177,17 @@ class Pow(Binary):
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         a, b = y.inputs
         # As torch: no gradient to the base where the exponent is 0, none to the exponent where 0 ** positive.
-        base = g * (b * a.pow(b - 1.0))
-        exponent = g * (y * a.log())
-        return where(b == 0.0, 0.0, base), where(where(a == 0.0, b >= 0.0, False), 0.0, exponent)
+        base = where(b == 0.0, 0.0, g * (b * a.pow(b - 1.0)))
+        exponent = g * where(where(a == 0.0, b >= 0.0, False), 0.0, y * a.log())
+        return base, exponent
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         yield Sample(cls(), (Arg((3, 5), low=0.2, high=2.0), Arg((3, 5))))
         for shape in ((), (2, 0)):
             yield Sample(cls(), (Arg(shape, low=0.2, high=2.0), Arg(shape)))
-        yield Sample(cls(), (Arg((4,), low=0, high=2, integer=True), Arg((4,), low=0, high=3, integer=True)))
+        yield Sample(cls(), (Arg((6, 8), low=-1, high=2, integer=True), Arg((6, 8), low=-1, high=2, integer=True)))
+        yield Sample(cls(), (Arg((4,), torch.int64, -3, 3), Arg((4,), torch.int64, 0, 3)))
 
 
 @dataclass(frozen=True)
@@ -329,7 +330,7 @@ class Square(Unary):
         return torch.square(x)
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
-        return (g * 2.0 * y.inputs[0],)
+        return (g * (y.inputs[0] * 2.0),)
 
 
 @dataclass(frozen=True)

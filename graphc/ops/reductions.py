@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from graphc.dims import Size, product
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ShapeError, brief
 from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, normalise_dims
 from graphc.types import Array, TensorType, dtype_name
@@ -29,12 +29,12 @@ class Sum(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         assert self.dims, "torch reads an empty list of dimensions as all of them"
-        if x.dtype is torch.bool:
-            raise DTypeError("sums integers or floating numbers, not bool")
+        if not x.dtype.is_floating_point and x.dtype is not torch.int64:
+            raise DTypeError(f"sums int64 or floating numbers, as torch does, not {dtype_name(x.dtype)}")
         return TensorType(tuple(size for d, size in enumerate(x.shape) if d not in self.dims), x.dtype)
 
     def eval(self, x: Array) -> Array:
-        return torch.sum(x, dim=self.dims, dtype=x.dtype)
+        return torch.sum(x, dim=self.dims)
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         x = y.inputs[0]
@@ -121,6 +121,9 @@ def kept_shape(x: Tensor, dims: Sequence[int]) -> tuple[Size, ...]:
 
 
 def _reduce(op: type[Sum] | type[Amax], name: str, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
+    if not isinstance(keepdim, bool):
+        problem = f"keepdim is True or False, not {brief(keepdim)}"
+        raise complaint(ShapeError, name, problem, x, remedy="give several dimensions as one tuple")
     if dim is None or (isinstance(dim, Sequence) and not dim):
         dims = tuple(range(x.ndim))
     else:

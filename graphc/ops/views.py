@@ -10,7 +10,7 @@ import torch
 
 from graphc import dims
 from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import DTypeError, ShapeError, brief
 from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, normalise_dim, normalise_dims, result_dtype
 from graphc.types import Array, TensorType, as_index, check_shape, dtype_name, same_shape
@@ -392,7 +392,7 @@ def stack(tensors: Sequence[TensorLike], dim: int = 0) -> Tensor:
 
 def _parts(name: str, tensors: Sequence[TensorLike]) -> list[Tensor]:
     if not isinstance(tensors, Sequence) or isinstance(tensors, str) or not tensors:
-        raise complaint(ShapeError, name, f"takes a non-empty list of tensors, not {tensors!r}")
+        raise complaint(ShapeError, name, f"takes a non-empty list of tensors, not {brief(tensors)}")
     parts = [as_tensor(name, tensor) for tensor in tensors]
     dtype = result_dtype(parts)
     return [part.to(dtype) for part in parts]

@@ -29,7 +29,7 @@ def fold_constants(graph: Graph) -> tuple[Graph, Mapping[str, int]]:
         if not all(isinstance(x.op, (Constant, TensorConstant)) for x in node.inputs):
             return node
         numel = node.type.numel
-        if not isinstance(numel, int) or numel > MAX_ELEMENTS:
+        if node.op.sizes or not isinstance(numel, int) or numel > MAX_ELEMENTS:
             return node
         folded += 1
         value = constant(node.op.eval(*[x.op.eval() for x in node.inputs]))

@@ -5,7 +5,9 @@ Philox4x32-10 from J. Salmon, M. Moraes, R. Dror, D. Shaw, "Parallel random numb
 
 from __future__ import annotations
 
+import numpy
 import torch
+from numpy.typing import NDArray
 
 from graphc.types import Array
 
@@ -14,22 +16,26 @@ __all__ = ["SHUFFLE", "permutation", "philox"]
 SHUFFLE = 0x73687566
 """The stream of shuffles; every use of random numbers has a stream of its own."""
 
+Words = NDArray[numpy.uint64]
+"""32-bit words in 64 bits each, so that their products fit."""
+
 _MASK = 0xFFFFFFFF
-_MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
+_LOW, _HALF = numpy.uint64(_MASK), numpy.uint64(32)
+_MULTIPLIERS = numpy.uint64(0xD2511F53), numpy.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85
 _ROUNDS = 10
 
 
-def philox(counters: Array, key: tuple[int, int]) -> Array:
-    """Random 32-bit words, as int64[n, 4], for 128-bit counters given as int64[n, 4] of 32-bit words."""
-    c0, c1, c2, c3 = counters.unbind(1)
+def philox(counters: Words, key: tuple[int, int]) -> Words:
+    """Random 32-bit words, as [n, 4], for 128-bit counters given as [n, 4] of 32-bit words."""
+    c0, c1, c2, c3 = counters.T
     k0, k1 = key
     for _ in range(_ROUNDS):
-        # Products of 32-bit words wrap in int64 with the right bits; the shift is arithmetic, so the mask follows it.
         p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c0, c1, c2, c3 = (p1 >> 32 & _MASK) ^ c1 ^ k0, p1 & _MASK, (p0 >> 32 & _MASK) ^ c3 ^ k1, p0 & _MASK
+        c0, c2 = (p1 >> _HALF) ^ c1 ^ numpy.uint64(k0), (p0 >> _HALF) ^ c3 ^ numpy.uint64(k1)
+        c1, c3 = p1 & _LOW, p0 & _LOW
         k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
-    return torch.stack((c0, c1, c2, c3), 1)
+    return numpy.stack((c0, c1, c2, c3), 1)
 
 
 def permutation(n: int, seed: int, epoch: int) -> Array:
@@ -38,12 +44,13 @@ def permutation(n: int, seed: int, epoch: int) -> Array:
     The partner of i is word i of the stream (block i // 4 of the counter) times i + 1, divided by 2**32: Lemire's
     bounded integer without rejection, whose bias is below n / 2**32.
     """
-    blocks = torch.arange((n + 3) // 4, dtype=torch.int64)
-    counters = torch.stack(
-        (blocks & _MASK, blocks >> 32, torch.full_like(blocks, epoch & _MASK), torch.full_like(blocks, SHUFFLE)), 1
-    )
-    words = philox(counters, (seed & _MASK, seed >> 32 & _MASK)).view(-1)[:n]
-    partners = (words * torch.arange(1, n + 1) >> 32).tolist()
+    blocks: Words = numpy.arange((n + 3) // 4, dtype=numpy.uint64)
+    counters: Words = numpy.empty((len(blocks), 4), numpy.uint64)
+    counters[:, 0], counters[:, 1] = blocks & _LOW, blocks >> _HALF
+    counters[:, 2], counters[:, 3] = epoch & _MASK, SHUFFLE
+    words = philox(counters, (seed & _MASK, seed >> 32 & _MASK)).reshape(-1)[:n]
+    bounds: Words = numpy.arange(1, n + 1, dtype=numpy.uint64)
+    partners = (words * bounds >> _HALF).tolist()
     order = list(range(n))
     for i in range(n - 1, 0, -1):
         j = partners[i]

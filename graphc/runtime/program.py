@@ -233,7 +233,7 @@ class Program:
         return state.updating(self._updated)
 
     def check_inputs(self, inputs: Sequence[object], state: State) -> list[Array]:
-        """`inputs` as tensors that the program takes. Raises InputError."""
+        """`inputs` as tensors of the program's input types, for one call or many. Raises InputError."""
         names = self._signature.names
         if len(inputs) != len(names):
             raise InputError(
@@ -241,7 +241,7 @@ class Program:
             )
         device = state.device
         arrays = [self._signature.convert(position, value, device) for position, value in enumerate(inputs)]
-        self._signature.bind(arrays)
+        self._signature.sizes(arrays)
         return arrays
 
     def step(self, inputs: Sequence[object], state: State) -> Sequence[Array]:
@@ -251,12 +251,15 @@ class Program:
         bound = pool.take(sizes)
         if bound is None or not bound.is_current(state):
             bound = self._bind(sizes, state)
-        limit = self._threads or bound.threads
-        if limit is None or limit == torch.get_num_threads():
+        limit, threads = self._threads or bound.threads, torch.get_num_threads()
+        if limit is None or limit == threads:
             results = bound.run(*arrays)
         else:
-            with _ThreadLimit(limit):
+            try:
+                torch.set_num_threads(limit)
                 results = bound.run(*arrays)
+            finally:
+                torch.set_num_threads(threads)
         pool.put(sizes, bound)
         return results
 
@@ -309,19 +312,3 @@ class Program:
         # Buffers made in inference mode could not be written outside it.
         with torch.inference_mode(False), torch.no_grad():
             return self._executable.bind(sizes, state)
-
-
-class _ThreadLimit:
-    """torch's intra-op threads limited while a program runs."""
-
-    __slots__ = ("_before", "_limit")
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def __enter__(self) -> None:
-        self._before = torch.get_num_threads()
-        torch.set_num_threads(self._limit)
-
-    def __exit__(self, *error: object) -> None:
-        torch.set_num_threads(self._before)

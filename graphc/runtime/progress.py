@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
+from graphc.errors import one_line
+
 __all__ = ["Reporter", "progress_bar"]
 
 INTERVAL = 0.1
@@ -28,15 +30,17 @@ def progress_bar(epochs: int, show: bool | None) -> Iterator[Reporter]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Column
 
     columns = (
         TextColumn("epoch"),
         MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.fields[metrics]}"),
+        BarColumn(bar_width=20),
         TimeRemainingColumn(),
+        # In the width that is left. Names are only text: no markup.
+        TextColumn("{task.fields[metrics]}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
     )
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as progress:
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, expand=True) as progress:
         task = progress.add_task("epoch", total=epochs, metrics="")
         drawn = 0.0
 
@@ -45,7 +49,7 @@ def progress_bar(epochs: int, show: bool | None) -> Iterator[Reporter]:
             now = time.monotonic()
             if now - drawn >= INTERVAL or epoch == epochs:
                 drawn = now
-                shown = "  ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in metrics.items())
+                shown = "  ".join(f"{one_line(name).replace('_', ' ')} {value:.4g}" for name, value in metrics.items())
                 progress.update(task, completed=epoch, metrics=shown)
                 progress.refresh()
 

@@ -77,7 +77,13 @@ class Signature:
         return InputError(f"{text}. {remedy}" if remedy else text)
 
     def bind(self, arrays: Sequence[Array]) -> dict[str, int]:
-        """Values of the symbolic sizes. Raises InputError for a dtype or size that does not fit."""
+        """Values of the symbolic sizes for a call. Raises InputError for a dtype or size that does not fit."""
+        sizes = self.sizes(arrays)
+        self._check_guards(sizes)
+        return sizes
+
+    def sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """Values of the symbolic sizes, which the graph may be unable to take: data for many calls are larger."""
         claims: list[tuple[Size, int, int, int]] = []
         for position, (type_, array) in enumerate(zip(self.types, arrays, strict=True)):
             given = TensorType(tuple(array.shape), array.dtype)
@@ -104,7 +110,6 @@ class Signature:
                 source[symbol] = self.names[position]
             if dims.evaluate(size, sizes) != actual:
                 raise self._mistake(position, found + _because(size, sizes, source))
-        self._check_guards(sizes)
         return sizes
 
     def _check_guards(self, sizes: Mapping[str, int]) -> None:

@@ -81,9 +81,10 @@ def fit(
     with progress_bar(epochs, progress) as report:
         for number in range(1, epochs + 1):
             start = time.perf_counter()
-            # Reserved for the epoch only: `on_epoch` may restore parameters, or train something else.
-            with program.running(state):
-                order = permutation(len(arrays[0]), seed, number - 1).to(state.device) if shuffle else None
+            order = permutation(len(arrays[0]), seed, number - 1).to(state.device) if shuffle else None
+            # Reserved for the epoch only: `on_epoch` may restore parameters, or train something else. An interrupt on
+            # the way in or out would leave the State reserved for ever.
+            with DeferredInterrupt(), program.running(state):
                 metrics = _pass_over(program, arrays, order, batch_size, state)
             seconds = time.perf_counter() - start
             if held_out is not None:

@@ -1,0 +1,203 @@
+"""Pointwise functions and operators against torch: every pair of dtypes, 0-d tensors, numbers, broadcasting.
+
+Functions are found by their signatures, so a new one that has torch's name is covered at once. Where torch refuses,
+graphc refuses when the graph is built.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+
+import graphc
+from graphc import DTypeError
+from graphc.ir import FUNCTIONS, Tensor
+from graphc.types import DTYPES
+from tests.judge import Array, label_of, same_as_torch, special_values
+
+
+def required(f: Callable[..., Any]) -> list[str]:
+    """Names of the parameters without a default."""
+    return [name for name, p in inspect.signature(f).parameters.items() if p.default is inspect.Parameter.empty]
+
+
+def torchs(name: str) -> Callable[..., Array]:
+    """torch's function of that name."""
+    return getattr(torch, name, None) or getattr(torch.nn.functional, name)  # type: ignore[no-any-return]
+
+
+NOT_POINTWISE = {"amax", "amin", "constant", "flatten", "mean", "squeeze", "sum", "t", "clamp", "matmul"}
+UNARY = sorted(name for name, f in FUNCTIONS.items() if required(f) == ["x"] and name not in NOT_POINTWISE)
+BINARY = sorted(
+    name
+    for name, f in FUNCTIONS.items()
+    if required(f) in (["x", "y"], ["x", "exponent"]) and name not in NOT_POINTWISE
+)
+OPERATORS = ["add", "sub", "mul", "truediv", "pow", "eq", "ne", "lt", "le", "gt", "ge"]
+
+
+def test_all_are_found() -> None:
+    assert {"abs", "exp", "leaky_relu", "log", "neg", "relu", "sign", "square"} <= set(UNARY)
+    assert {"add", "div", "eq", "ge", "maximum", "minimum", "mul", "pow", "sub"} <= set(BINARY)
+
+
+def sample_values(dtype: torch.dtype, shape: tuple[int, ...]) -> Array:
+    """Small numbers, zero and negative ones where there are such."""
+    count = torch.Size(shape).numel()
+    values = torch.tensor([3.0, 0.0, 2.0, -1.0, 1.0, -2.0, 5.0, 0.5, -0.25]).repeat(count)[:count].reshape(shape)
+    if dtype is torch.bool:
+        return values > 1
+    return (values.abs() if dtype is torch.uint8 else values).to(dtype)
+
+
+GRID = [sample_values(dtype, shape) for dtype in DTYPES for shape in ((9,), ())]
+
+
+@pytest.mark.parametrize("name", UNARY)
+def test_unary(name: str) -> None:
+    same_as_torch((label_of(name, x), FUNCTIONS[name], torchs(name), (x,)) for x in GRID)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_binary(name: str) -> None:
+    """All pairs of dtypes, each n-d and 0-d."""
+    same_as_torch(
+        (label_of(name, x, y), FUNCTIONS[name], torchs(name), (x, y)) for x, y in itertools.product(GRID, GRID)
+    )
+
+
+NUMBERS = [True, False, 2, 3, 0, -1, 0.5, 2.0, -1.5, 1000, 1e6, 2**40]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operator_with_number(name: str) -> None:
+    """`x + 2` and `2 + x` for every dtype."""
+    f = getattr(operator, name)
+    pairs = [pair for x in GRID for number in NUMBERS for pair in ((x, number), (number, x))]
+    if name == "pow":  # torch raises a bool to True, though not to a bool tensor
+        pairs = [(x, y) for x, y in pairs if not (isinstance(y, bool) and x.dtype is torch.bool)]
+    same_as_torch((label_of(name, *pair), f, f, pair) for pair in pairs)
+
+
+def test_number_where_torch_wants_a_tensor() -> None:
+    """torch refuses some numbers; here they count as they do in torch's operators."""
+    x = graphc.placeholder("x", (3,), torch.int32)
+    assert graphc.maximum(x, 2).dtype is torch.int32
+    assert graphc.minimum(2.5, x).dtype is torch.float32
+    assert graphc.div(1, x).dtype is torch.float32
+
+
+def test_where() -> None:
+    conditions = [torch.tensor([True, False, True] * 3), torch.tensor(False)]
+    values = [*GRID, 2, 2.5, True]
+    triples = itertools.product(conditions, values, values)
+    same_as_torch((label_of("where", *three), graphc.where, torch.where, three) for three in triples)
+
+
+def test_clamp() -> None:
+    """Numbers and tensors as limits, ties and crossed limits included."""
+    limits = [None, -1, 2, 0.5, True, 300, float("nan"), float("inf")]
+    with_numbers = [(x, low, high) for x in GRID for low in limits for high in limits]
+    tensors = [None, GRID[0], torch.tensor(1), torch.tensor([0.5]), torch.full((9,), float("nan"), dtype=torch.float64)]
+    with_tensors = [(x, low, high) for x in GRID for low in tensors for high in tensors]
+    # torch reads -1 as 255 where x is unsigned; we refuse.
+    cases = [case for case in with_numbers if case[0].dtype is not torch.uint8 or -1 not in case[1:]] + with_tensors
+    same_as_torch((label_of("clamp", *case), graphc.clamp, torch.clamp, case) for case in cases)
+
+
+def test_number_that_does_not_fit() -> None:
+    x = graphc.placeholder("x", (3,), torch.uint8)
+    with pytest.raises(DTypeError, match=r"^clamp: -1 does not fit u8; built at .*test_functions.py:\d+. Convert"):
+        graphc.clamp(x, min=-1)
+    with pytest.raises(DTypeError, match=r"^where: 300 does not fit u8; built at .*test_functions.py:\d+. Convert"):
+        graphc.where(x > 2, x, 300)
+
+
+def test_cast() -> None:
+    """Every dtype to every other; NaN and all numbers but zero are True."""
+    pairs = [(x, dtype) for x in GRID for dtype in DTYPES]
+    same_as_torch((f"cast {DTYPES[x.dtype]} {dtype}", Tensor.to, Array.to, (x, dtype)) for x, dtype in pairs)
+    specials = special_values(torch.float32)
+    floating = [dtype for dtype in DTYPES if dtype.is_floating_point]
+    same_as_torch((f"cast {dtype}", Tensor.to, Array.to, (specials, dtype)) for dtype in [*floating, torch.bool])
+
+
+SHAPES = [(), (1,), (3,), (2, 3), (1, 3), (2, 1), (4, 1, 3), (4, 2, 1), (1, 1, 1), (0,), (0, 3), (2, 0), (1, 4, 1, 1)]
+
+
+@pytest.mark.parametrize("name", ["add", "eq", "where", "clamp"])
+def test_broadcasting(name: str) -> None:
+    """All pairs of shapes, whether they fit or not."""
+    arrays = [torch.arange(torch.Size(shape).numel(), dtype=torch.float32).reshape(shape) for shape in SHAPES]
+    mask = torch.tensor([[True], [False]])
+
+    def operands(x: Array, y: Array) -> tuple[Array, ...]:
+        return (mask, x, y) if name == "where" else (x, y)
+
+    same_as_torch(
+        (f"{name} {tuple(x.shape)} {tuple(y.shape)}", FUNCTIONS[name], torchs(name), operands(x, y))
+        for x, y in itertools.product(arrays, arrays)
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=DTYPES.get)
+def test_special_values(dtype: torch.dtype) -> None:
+    """NaN, infinities, signed zeros and denormals in every function, every value with every other."""
+    x = special_values(dtype)
+    a, b = (each.flatten() for each in torch.meshgrid(x, x, indexing="ij"))
+    unary = [(f"{name} special", FUNCTIONS[name], torchs(name), (x,)) for name in UNARY]
+    # Which zero a maximum of both takes depends, in torch, on the position.
+    binary = [
+        (f"{name} special", FUNCTIONS[name], torchs(name), (a, b) if "imum" not in name else (a.abs(), b.abs()))
+        for name in BINARY
+    ]
+    numbers = [
+        (label_of(name, number), f, f, pair)
+        for name in OPERATORS
+        for f in (getattr(operator, name),)
+        for number in (0.0, -0.0, 2.0, 0.5, float("inf"), float("nan"))
+        for pair in ((x, number), (number, x))
+    ]
+    limits = [(x, low, high) for low in (None, -0.5, 0.0, float("nan")) for high in (None, 2, float("-inf"))]
+    clamped = [(label_of("clamp", *case), graphc.clamp, torch.clamp, case) for case in limits]
+    chosen = [("where special", graphc.where, torch.where, (a > b, a, b))]
+    same_as_torch([*unary, *binary, *numbers, *clamped, *chosen])
+
+
+METHODS = [name for name in FUNCTIONS if hasattr(Tensor, name) and name not in {"where", "constant"}]
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_method_is_the_function(name: str) -> None:
+    x = graphc.placeholder("x", (1, 4))
+    arguments: Mapping[str, tuple[Any, ...]] = {
+        "clamp": (0.0,),
+        "reshape": ((2, 2),),
+        "expand": ((3, 4),),
+        "broadcast_to": ((3, 4),),
+        "permute": ((1, 0),),
+        "transpose": (0, 1),
+        "unsqueeze": (0,),
+        "matmul": (torch.ones(4, 2),),
+        "pow": (3,),
+    }
+    default = (x,) if name in BINARY else ()
+    method = getattr(x, name)(*arguments.get(name, default))
+    function = FUNCTIONS[name](x, *arguments.get(name, default))
+    assert method.node.op == function.node.op
+    assert method.type == function.type
+
+
+def test_functions_have_methods_and_are_exported() -> None:
+    """As far as torch's tensors have them."""
+    for name in FUNCTIONS:
+        if hasattr(torch.Tensor, name) and name not in {"constant"}:
+            assert hasattr(Tensor, name), f"torch.Tensor.{name} exists"
+        if hasattr(torch, name) and name not in {"constant", "t", "expand"}:
+            assert getattr(graphc, name) is FUNCTIONS[name]

@@ -1,0 +1,567 @@
+"""Random typed graphs over every registered op, driven by the ops' own samples: a new op is fuzzed without a line here.
+
+Every tensor is evaluated while the graph is built, at one binding of the sizes, so that graphs stay within the domains
+of their ops and values stay moderate. Wild cases do without that and have special values among their inputs.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+
+import graphc
+from graphc import Parameter, Tensor, Variable, dims, optim
+from graphc.dims import Size, symbol
+from graphc.errors import GraphcError
+from graphc.ir import OPS, Arg, Node, Op, Role, apply, topological_order
+from graphc.types import DTYPES, TensorType, same_shape
+from tools.fuzzing.forms import FORMS, REARRANGEMENTS
+
+__all__ = ["Builder", "Case", "build", "draw"]
+
+Array = torch.Tensor
+LARGEST = 1e4
+"""Larger magnitudes are left out: they make everything that depends on them a matter of rounding."""
+MAX_ELEMENTS = 2000
+MAX_RANK = 5
+PLAIN = Arg(())
+SAMPLED = [op for op in OPS.values() if list(op.samples())]
+SPECIAL = [float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1e-40, -1e-40]
+NAMES = ["x", "points", "in 1", "class", "π", "x", '"; raise SystemExit #', "in0", "n", "v3", "a\nb"]
+
+
+class Refused(Exception):  # noqa: N818 - not an error: a choice that does not fit, and the builder makes another
+    """A choice that does not fit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A graph to try. `draws` tells how the values of each input are drawn.
+
+    `gradients` names the outputs that are derivatives of `loss` by `wrt`, `seconds` those of Σ gradient · weight.
+    """
+
+    seed: int
+    size: int
+    inputs: tuple[Tensor, ...]
+    draws: Mapping[Node, Arg]
+    outputs: Mapping[str, Tensor]
+    updates: Mapping[Variable, Tensor]
+    bindings: tuple[Mapping[str, int], ...]
+    loss: Tensor | None = None
+    wrt: tuple[Tensor, ...] = ()
+    gradients: tuple[str, ...] = ()
+    weights: tuple[Tensor, ...] = ()
+    seconds: tuple[str, ...] = ()
+    is_wild: bool = False
+
+
+def build(seed: int, size: int) -> Case:
+    """The case with this seed; about `size` ops are chosen."""
+    return Builder(seed, size).build()
+
+
+def draw(arg: Arg, shape: Sequence[int], generator: torch.Generator, wild: bool = False) -> Array:
+    """Values for an input; wild ones have special values among them."""
+    low = max(arg.low, 0.0) if arg.dtype is torch.uint8 else arg.low
+    x = replace(arg, shape=tuple(shape), low=low).draw(generator)
+    if wild and x.dtype.is_floating_point:
+        index = torch.randint(0, 8 * len(SPECIAL), x.shape, generator=generator)
+        special = torch.tensor(SPECIAL, dtype=x.dtype)[index % len(SPECIAL)]
+        x = torch.where(index < len(SPECIAL), special, x)
+    return x
+
+
+class Builder:
+    """One graph in the making. `pool` has the tensors that later ones may use."""
+
+    def __init__(self, seed: int, size: int) -> None:
+        self.seed, self.size = seed, size
+        self.random = random.Random(f"{seed} {size}")
+        self.generator = torch.Generator().manual_seed(self.random.getrandbits(48))
+        self.is_wild = self.chance(0.08)
+        self.main = self.random.choice([torch.float32, torch.float64])
+        self.sizes = {"n": self.random.randint(2, 6), "m": self.random.randint(2, 5)}
+        self.pool: list[Tensor] = []
+        self.values: dict[Node, Array] = {}
+        self.draws: dict[Node, Arg] = {}
+        self.inputs: list[Tensor] = []
+        self.variables: list[Variable] = []
+
+    def build(self) -> Case:
+        is_training = self.chance(0.4)
+        self._start(is_training)
+        steps = [self.from_sample] * 11 + [self.rearranged] * 5 + [self.formed] * 5
+        goal = len(self.pool) + self.size
+        for _ in range(8 * self.size):
+            if len(self.pool) >= goal:
+                break
+            self.attempt(self.random.choice(steps))
+        return self._training() if is_training else self._differentiated()
+
+    def _start(self, is_training: bool) -> None:
+        """Inputs that determine the named sizes, and parameters."""
+        n, m = symbol("n"), symbol("m")
+        self.placeholder(TensorType((n, self.static_size()), self.main))
+        self.placeholder(TensorType(self.random.choice([(m,), (n, m), (m, 2), (m + n, m)]), self.main))
+        if self.chance(0.2):
+            self.placeholder(TensorType((self.random.choice([n + 1, 2 * n, n * m]), 3), self.main))
+        shape = self.shape(static=True)
+        for _ in range(self.random.randint(2, 4) if is_training else self.random.randint(0, 2)):
+            self.parameter(TensorType(shape if self.chance(0.4) else self.shape(static=True), self.main))
+
+    # Choices.
+
+    def chance(self, probability: float) -> bool:
+        return self.random.random() < probability
+
+    def attempt(self, make: Callable[[], Tensor | None]) -> Tensor | None:
+        """A tensor that fits, taken into the pool, or None."""
+        try:
+            x = make()
+            return None if x is None else self.keep(x)
+        except (Refused, GraphcError):
+            return None
+
+    def pick(self, fits: Callable[[Tensor], bool] = lambda x: True) -> Tensor:
+        """A tensor of the pool, more often a late one."""
+        found = [x for x in self.pool if fits(x)]
+        if not found:
+            raise Refused
+        return found[int(len(found) * self.random.random() ** 0.6)]
+
+    def static_size(self) -> int:
+        return self.random.choice([1, 1, 2, 3, 3, 4, 5, 7, 0] if self.chance(0.3) else [1, 2, 3, 4, 5])
+
+    def any_size(self) -> Size:
+        return symbol(self.random.choice("nnm")) if self.chance(0.4) else self.static_size()
+
+    def shape(self, static: bool = False) -> tuple[Size, ...]:
+        rank = self.random.choice([0, 1, 1, 2, 2, 2, 3])
+        return tuple(self.static_size() if static else self.any_size() for _ in range(rank))
+
+    def number(self, dtype: torch.dtype) -> Tensor:
+        """A 0-d tensor."""
+        return self.operand(TensorType((), dtype))
+
+    # Leaves.
+
+    def leaf(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
+        kinds = [self.placeholder, self.placeholder, self.constant]
+        if type_.is_static:
+            kinds += [self.parameter, self.parameter]
+        return self.random.choice(kinds)(type_, arg)
+
+    def placeholder(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
+        name = self.random.choice(NAMES) if self.chance(0.2) else f"x{len(self.inputs)}"
+        x = graphc.placeholder(name, type_.shape, type_.dtype)
+        integer = arg.integer or self.chance(0.15)
+        self.draws[x.node] = replace(arg, dtype=type_.dtype, integer=integer)
+        self.values[x.node] = self._draw(type_, self.draws[x.node])
+        self.inputs.append(x)
+        self.pool.append(x)
+        return x
+
+    def parameter(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
+        value = self._draw(type_, replace(arg, dtype=type_.dtype))
+        name = f"p{len(self.variables)}" if self.chance(0.8) else self.random.choice(NAMES)
+        x: Variable
+        if type_.dtype.is_floating_point and self.chance(0.65):
+            x = Parameter(value, name=name)
+        else:
+            x = Variable(value, name=name, role=self.random.choice([Role.SLOT, Role.HYPER]))
+        self.values[x.node] = value
+        self.variables.append(x)
+        self.pool.append(x)
+        return x
+
+    def constant(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
+        if type_.is_static and self.chance(0.5):
+            x = graphc.constant(self._draw(type_, replace(arg, dtype=type_.dtype)))
+        else:
+            number = draw(replace(arg, dtype=type_.dtype, integer=self.chance(0.5)), (), self.generator)
+            x = graphc.constant(number).broadcast_to(type_.shape)
+        return self.keep(x)
+
+    def _draw(self, type_: TensorType, arg: Arg) -> Array:
+        shape = [dims.evaluate(size, self.sizes) for size in type_.shape]
+        if any(size < 0 for size in shape):
+            raise Refused
+        return draw(arg, shape, self.generator)
+
+    def keep(self, x: Tensor) -> Tensor:
+        """`x`, taken into the pool when its value is a moderate one."""
+        for node in topological_order([x.node]):
+            if node not in self.values:
+                self.values[node] = self._evaluate(node)
+        if not any(x.node is other.node for other in self.pool):
+            self.pool.append(x)
+        return x
+
+    def _evaluate(self, node: Node) -> Array:
+        guards = node.op.guards(*(x.type for x in node.inputs))
+        shape = [dims.evaluate(size, self.sizes) for size in node.type.shape]
+        if any(size < 0 for size in (*shape, *(dims.evaluate(guard, self.sizes) for guard in guards))):
+            raise Refused
+        numel = torch.Size(shape).numel()
+        if numel > MAX_ELEMENTS or len(shape) > MAX_RANK or (self.is_wild and _truncates(node)):
+            raise Refused
+        value = node.op.bound(self.sizes).eval(*[self.values[x] for x in node.inputs])
+        if not self.is_wild and numel and not bool((value.double().abs() < LARGEST).all()):
+            raise Refused
+        return value
+
+    # Operands.
+
+    def operand(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
+        """A tensor of this type: one of the pool, one made from the pool, or a new leaf."""
+        exact = [x for x in self.pool if x.type == type_]
+        x: Tensor | None = None
+        if exact and self.chance(0.6):
+            x = exact[int(len(exact) * self.random.random() ** 0.6)]
+        elif self.chance(0.8):
+            x = self.adapted(type_)
+        return self.into_domain(self.leaf(type_, arg) if x is None else x, arg)
+
+    def into_domain(self, x: Tensor, arg: Arg) -> Tensor:
+        """`x` with values within the limits of a sample's operand."""
+        drawn = self.draws.get(x.node, PLAIN)
+        fits = arg.low <= drawn.low and drawn.high <= arg.high
+        if (arg.low, arg.high) == (PLAIN.low, PLAIN.high) or x.dtype is torch.bool or fits:
+            return x
+        if x.dtype.is_floating_point:
+            return x if self.is_wild and self.chance(0.5) else x.sigmoid() * (arg.high - arg.low) + arg.low
+        return x.clamp(int(arg.low), int(arg.high))
+
+    def adapted(self, type_: TensorType) -> Tensor | None:
+        """A tensor of the pool, made to fit."""
+        ways = [_reshaped, _broadcast, _permuted, _cut, _reduced, _indexed, self._extended]
+        for _ in range(6):
+            x = self.pick()
+            for way in self.random.sample(ways, len(ways)):
+                try:
+                    result = way(x, type_.shape)
+                except GraphcError:
+                    continue
+                if result is not None and same_shape(result.shape, type_.shape):
+                    return self.attempt(lambda result=result: self.cast(result, type_.dtype))
+        return None
+
+    def cast(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """By way of int64: what becomes of a negative number in uint8 depends on the processor."""
+        return x.to(dtype) if not x.dtype.is_floating_point or dtype.is_floating_point else x.to(torch.int64).to(dtype)
+
+    def _extended(self, x: Tensor, shape: Sequence[Size]) -> Tensor | None:
+        """With something more along one dimension."""
+        differing = [d for d in range(x.ndim) if x.ndim == len(shape) and not dims.same(x.shape[d], shape[d])]
+        if len(differing) != 1:
+            return None
+        (d,) = differing
+        more = shape[d] - x.shape[d]
+        if not dims.non_negative(more):
+            return None
+        rest = self.leaf(TensorType((*x.shape[:d], more, *x.shape[d + 1 :]), x.dtype))
+        return graphc.cat([x, rest] if self.chance(0.5) else [rest, x], d)
+
+    # Steps.
+
+    def formed(self) -> Tensor:
+        x = self.pick(lambda x: x.ndim > 0 and (x.dtype.is_floating_point or self.chance(0.2)))
+        floating = x.dtype.is_floating_point
+        number = self.random.choice([2.0, 0.5, -1.0, 1.0, 0.0, -0.0, 3, 1] if floating else [2, 1, -1, 0, True])
+        return self.random.choice(FORMS)(self, x, self.operand(x.type), number)
+
+    def rearranged(self) -> Tensor:
+        x = self.pick(lambda x: x.ndim > 0)
+        for _ in range(self.random.choice([1, 1, 2, 3])):  # views of views
+            x = self.random.choice(REARRANGEMENTS)(self, x)
+            if not x.ndim:
+                break
+        return x
+
+    def from_sample(self) -> Tensor:
+        """A random op as in one of its samples, on other sizes and another dtype where it takes them."""
+        sample = self.random.choice(list(self.random.choice(SAMPLED).samples()))
+        op, types = sample.op, [TensorType(arg.shape, arg.dtype) for arg in sample.args]
+        for change in (self._resized, self._retyped):
+            changed, new_types = change(op, types)
+            if self.chance(0.9) and _accepts(changed, new_types):
+                op, types = changed, new_types
+        return apply(op, *[self.operand(type_, arg) for type_, arg in zip(types, sample.args)])
+
+    def _resized(self, op: Op, types: Sequence[TensorType]) -> tuple[Op, list[TensorType]]:
+        """Each size renamed to another one, in the operands and in the attributes that are sizes."""
+        if op.is_pointwise:
+            shape = self.pick().shape
+            return op, [TensorType(shape, type_.dtype) for type_ in types]
+        renamed: dict[Size, Size] = {}
+        alike = [x for x in self.pool if x.ndim == types[0].ndim]
+        if alike:
+            for old, new in zip(types[0].shape, self.random.choice(alike).shape):
+                renamed.setdefault(old, new)
+        for type_ in types:
+            for size in type_.shape:
+                renamed.setdefault(size, size if size in (0, 1) and self.chance(0.8) else self.any_size())
+        changes: dict[str, Any] = {}
+        for each in fields(op):  # type: ignore[arg-type]  # every op is a dataclass
+            value = getattr(op, each.name)
+            if each.type == "tuple[Size, ...]":
+                changes[each.name] = tuple(renamed.get(size, size) for size in value)
+            elif each.type == "Size" and value > 1:
+                changes[each.name] = renamed.get(value, value)
+        new_types = [TensorType(tuple(renamed[size] for size in type_.shape), type_.dtype) for type_ in types]
+        return replace(op, **changes), new_types  # type: ignore[type-var]
+
+    def _retyped(self, op: Op, types: Sequence[TensorType]) -> tuple[Op, list[TensorType]]:
+        """Floating dtypes made the graph's main one; sometimes the main dtype of the op made any."""
+        old = types[-1].dtype
+        if old is torch.float32 and self.chance(0.85):
+            new = self.main
+        else:
+            new = self.random.choice([each for each in DTYPES if each.itemsize != 2 or self.chance(0.2)])
+        if old.is_floating_point and not new.is_floating_point and op.name == "cast":
+            return op, list(types)
+        return op, [TensorType(type_.shape, new if type_.dtype is old else type_.dtype) for type_ in types]
+
+    # Results.
+
+    def _differentiated(self) -> Case:
+        """Outputs, and gradients of a random loss by leaves and by other tensors."""
+        outputs = self._outputs()
+        loss = self._loss()
+        if loss is None:
+            return self._case(outputs)
+        reached = set(topological_order([loss.node]))
+        floating = [x for x in self.pool if x.dtype.is_floating_point and (x.node in reached or self.chance(0.1))]
+        leaves = [x for x in floating if not x.node.inputs and (x.node in self.draws or x.node.op.cell is not None)]
+        inner = [x for x in floating if x.node in self._active()]
+        wrt = leaves[-6:] + self.random.sample(inner, min(len(inner), self.random.choice([0, 0, 1, 2])))
+        gradients = graphc.grad(loss, wrt)
+        outputs["loss"] = loss
+        outputs.update({f"gradient{i}": gradient for i, gradient in enumerate(gradients)})
+        names = tuple(f"gradient{i}" for i in range(len(gradients)))
+        case = self._case(outputs, loss=loss, wrt=tuple(wrt), gradients=names)
+        if not wrt or self.is_wild or not self.chance(0.3):
+            return case
+        weights = [self.placeholder(gradient.type) for gradient in gradients]
+        total = sum((g * w).to(self.main).sum() for g, w in zip(gradients, weights))
+        assert isinstance(total, Tensor)
+        seconds = {f"second{i}": second for i, second in enumerate(graphc.grad(total, wrt))}
+        return self._case(
+            {**outputs, **seconds}, loss=loss, wrt=tuple(wrt), gradients=names, weights=tuple(weights),
+            seconds=tuple(seconds),
+        )  # fmt: skip
+
+    def _active(self) -> set[Node]:
+        """Inner nodes that a floating leaf reaches by floating nodes: only these have gradients in torch."""
+        found: set[Node] = set()
+        for node in topological_order(x.node for x in self.pool):
+            leaves = [x for x in node.inputs if x in self.draws or x.op.cell is not None]
+            if node.type.dtype.is_floating_point and any(
+                x in found or (x in leaves and x.type.dtype.is_floating_point) for x in node.inputs
+            ):
+                found.add(node)
+        return found
+
+    def _training(self) -> Case:
+        """Outputs, and updates: an optimiser for some parameters, one formula for several, anything for the rest."""
+        outputs = self._outputs()
+        updates: dict[Variable, Tensor] = {}
+        loss = self._loss()
+        free = list(self.variables)
+        if loss is not None:
+            outputs["loss"] = loss
+            if self.chance(0.6):
+                updates.update(self._optimised(loss, free))
+            elif self.chance(0.6):
+                updates.update(self._decayed(loss, free))
+        free = [variable for variable in free if variable not in updates]
+        self.random.shuffle(free)
+        while free:
+            variable = free.pop()
+            twin = next((other for other in free if other.type == variable.type), None)
+            if twin is not None and self.chance(0.3):
+                free = [other for other in free if other is not twin]
+                updates.update({variable: twin, twin: variable})
+            elif self.chance(0.75):
+                new = self._updated(variable)
+                if new is not None:
+                    updates[variable] = new
+        for variable, new in updates.items():
+            if self.chance(0.2):
+                value = self.random.choice([variable, new, variable.reshape(-1), new * 2 if new.ndim else new])
+                outputs[f"of {len(outputs)}"] = value
+        return self._case(outputs, updates=dict(self.random.sample(list(updates.items()), len(updates))), loss=loss)
+
+    def _optimised(self, loss: Tensor, variables: Sequence[Variable]) -> Mapping[Variable, Tensor]:
+        parameters = [x for x in variables if isinstance(x, Parameter) and self.chance(0.85)]
+        if not parameters:
+            return {}
+        coin = self.chance
+        if coin(0.5):
+            momentum = self.random.choice([0, 0.9])
+            nesterov = bool(momentum) and coin(0.4)
+            optimizer: Any = optim.SGD(
+                parameters, 0.1, momentum=momentum, dampening=0.3 if momentum and not nesterov and coin(0.3) else 0,
+                weight_decay=self.random.choice([0, 0.01]), nesterov=nesterov,
+            )  # fmt: skip
+        else:
+            decay = self.random.choice([0, 0.01])
+            optimizer = optim.Adam(parameters, 0.01, eps=1e-3, weight_decay=decay, amsgrad=coin(0.3))
+        try:
+            return dict(optimizer.minimize(loss))
+        except graphc.GradientError:
+            return {}
+
+    def _decayed(self, loss: Tensor, variables: Sequence[Variable]) -> Mapping[Variable, Tensor]:
+        """A formula of our own, the same for several."""
+        rate = self.number(self.main)
+        chosen = [x for x in variables if x.dtype is self.main]
+        formulas: list[Callable[[Tensor, Tensor], Tensor]] = [
+            lambda p, g: p - g * rate,
+            lambda p, g: graphc.where(p > g, p * 0.5, rate),
+            lambda p, g: (p.tanh() + g * g.sigmoid()).clamp(-1.0, 1.0),
+            lambda p, g: rate.broadcast_to(p.shape).maximum(0.25),
+            lambda p, g: p.to(torch.float64).sigmoid().to(p.dtype),
+            lambda p, g: (p == g).to(p.dtype) * rate + p,
+            lambda p, g: g.tanh() * p.tanh() - p.tanh(),
+        ]
+        formula = self.random.choice(formulas)
+        return {p: formula(p, g) for p, g in zip(chosen, graphc.grad(loss, chosen))}
+
+    def _updated(self, variable: Variable) -> Tensor | None:
+        """A new value of any kind."""
+        exact = [x for x in self.pool if x.type == variable.type]
+        makers: list[Callable[[], Tensor | None]] = [
+            lambda: self.adapted(variable.type),
+            lambda: self.operand(variable.type),
+            lambda: self.random.choice(exact),
+            lambda: variable,
+            lambda: variable.T if variable.ndim else variable,
+            lambda: self.operand(variable.type) * 0.5 + variable,
+            lambda: (self.operand(TensorType((variable.numel(),), variable.dtype)) * 2).reshape(variable.shape),
+            lambda: self._setting(variable),
+            lambda: variable + self.random.choice(self.variables).sum().to(variable.dtype) * 0.1,
+            lambda: graphc.where(variable > 0, variable, self.operand(variable.type)),
+        ]
+        for _ in range(5):
+            x = self.attempt(self.random.choice(makers))
+            if x is not None and x.type == variable.type:
+                return x
+        return None
+
+    def _setting(self, variable: Variable) -> Tensor:
+        """A value that depends on hyper-parameters only."""
+        value = self._draw(TensorType((1, *variable.shape), variable.dtype), replace(PLAIN, dtype=variable.dtype))
+        setting = Variable(value, name="setting", role=Role.HYPER)
+        self.values[setting.node] = value
+        self.variables.append(setting)
+        doubled = setting + setting
+        return self.random.choice([doubled, setting, doubled.sum(0)]).reshape(variable.shape)
+
+    def _loss(self) -> Tensor | None:
+        terms: list[Tensor] = []
+        for _ in range(self.random.randint(1, 3)):
+            x = self.pick(lambda x: x.dtype.is_floating_point)
+            kinds = [
+                lambda x: (x * self.placeholder(x.type)).sum(),
+                lambda x: (x * self.operand(x.type)).sum(),
+                lambda x: x.mean(),
+                lambda x: x.sum(),
+                lambda x: (x.square() * 0.1).mean(),
+            ]
+            kind = self.random.choice(kinds)
+            term = self.attempt(lambda x=x, kind=kind: kind(x).to(self.main))
+            if term is not None:
+                terms.append(term)
+        if not terms:
+            return None
+        loss = sum(terms[1:], start=terms[0])
+        return self.attempt(lambda: loss.reshape((1, 1)) if self.chance(0.1) else loss)
+
+    def _outputs(self) -> dict[str, Tensor]:
+        read = {node for x in self.pool for node in x.node.inputs}
+        ends = [x for x in self.pool if x.node not in read and x.node.inputs]
+        chosen = self.random.sample(ends, min(len(ends), self.random.randint(1, 4)))
+        for _ in range(self.random.choice([0, 0, 1, 2, 3])):
+            x = self.pick()
+            chosen.append(self.random.choice([x, x.reshape(-1), x.T if x.ndim else x, x[None]]))
+        if chosen and self.chance(0.2):
+            chosen.append(self.random.choice(chosen))
+        return {f"output{i}": x for i, x in enumerate(chosen or [self.pick()])}
+
+    def _case(self, outputs: Mapping[str, Tensor], **more: Any) -> Case:
+        updates: Mapping[Variable, Tensor] = more.pop("updates", {})
+        results = (*outputs.values(), *updates.values(), *more.get("weights", ()))
+        needed = set(topological_order(x.node for x in results))
+        inputs = [x for i, x in enumerate(self.inputs) if i < 2 or x.node in needed or self.chance(0.3)]
+        self.random.shuffle(inputs)
+        bindings: list[Mapping[str, int]] = [self.sizes]
+        bindings += [{name: self.random.randint(0, 7) for name in self.sizes} for _ in range(2)]
+        bindings += [dict.fromkeys(self.sizes, size) for size in (0, 1)]
+        return Case(
+            self.seed, self.size, tuple(inputs), self.draws, dict(outputs), updates, tuple(bindings),
+            is_wild=self.is_wild, **more,
+        )  # fmt: skip
+
+
+def _truncates(node: Node) -> bool:
+    """Whether a node makes floating numbers integers: what becomes of NaN and infinities depends on the processor."""
+    source = node.inputs[0].type.dtype if node.inputs else torch.int64
+    target = node.type.dtype
+    return node.op.name == "cast" and source.is_floating_point and not target.is_floating_point
+
+
+def _accepts(op: Op, types: Sequence[TensorType]) -> bool:
+    try:
+        op.infer(*types)
+    except (GraphcError, AssertionError):  # assertions state what the functions see to before they build an op
+        return False
+    return True
+
+
+# Ways to give a tensor another shape; None or a GraphcError where one does not apply.
+
+
+def _reshaped(x: Tensor, shape: Sequence[Size]) -> Tensor | None:
+    return x.reshape(shape) if dims.same(x.numel(), dims.product(shape)) else None
+
+
+def _broadcast(x: Tensor, shape: Sequence[Size]) -> Tensor | None:
+    return x.broadcast_to(shape) if x.ndim <= len(shape) else None
+
+
+def _permuted(x: Tensor, shape: Sequence[Size]) -> Tensor | None:
+    free, order = list(range(x.ndim)), []
+    for size in reversed(shape):
+        found = next((d for d in free if dims.same(x.shape[d], size)), None)
+        if found is None:
+            return None
+        free.remove(found)
+        order.insert(0, found)
+    return None if free else x.permute(tuple(order))
+
+
+def _cut(x: Tensor, shape: Sequence[Size]) -> Tensor | None:
+    if x.ndim != len(shape):
+        return None
+    key = []
+    for old, new in zip(x.shape, shape):
+        rest = old - new
+        if not isinstance(rest, int) or rest < 0:
+            return None
+        start = rest // 2
+        key.append(slice(start, None if start == rest else -(rest - start)))
+    return x[tuple(key)] if key else None
+
+
+def _reduced(x: Tensor, shape: Sequence[Size]) -> Tensor | None:
+    return x.sum().broadcast_to(shape) if x.ndim else None
+
+
+def _indexed(x: Tensor, shape: Sequence[Size]) -> Tensor | None:
+    return x[(0,) * (x.ndim - len(shape))] if x.ndim > len(shape) else None

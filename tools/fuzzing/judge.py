@@ -1,0 +1,183 @@
+"""The judge: eager torch and torch.autograd on the declared graph, and how far from that rounding may lead.
+
+A compiled program may round differently: it fuses, reassociates sums, computes before it broadcasts. How much that can
+move a result depends on the graph. So the judge evaluates the graph several times, with every rounding moved at random
+by a few units in the last place, and allows a multiple of what that changes. Where a comparison flips or an
+integer changes under such noise, the element has no single right value and is not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from graphc import Tensor, dims
+from graphc.ir import Cell, Graph, Node, Op, Output, OutputRole
+from tools.fuzzing.build import Case
+
+__all__ = ["Expected", "Mismatch", "evaluate", "expect", "expect_derivatives"]
+
+Array = torch.Tensor
+NOISY_RUNS = 3
+UNITS = 4.0
+"""Noise, in units of the last place: pointwise functions of torch are mostly right to 1, vectorised ones to 4."""
+ROOM = 16.0
+"""Allowed difference, in multiples of what the noise changed: three draws find the size of an effect, not its bound."""
+
+
+class Mismatch(AssertionError):  # noqa: N818 - the name that the report gives it
+    """A result that is not what the judge says."""
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """A value, and how far from it each element may be; infinite where there is no single right value."""
+
+    value: Array
+    slack: Array
+
+    @staticmethod
+    def of(runs: Sequence[Array]) -> Expected:
+        """From one exact and several noisy evaluations."""
+        value = runs[0]
+        slack = torch.zeros(value.shape, dtype=torch.float64)
+        for noisy in runs[1:]:
+            same = (noisy == value) | (noisy.isnan() & value.isnan())
+            moved = (noisy.double() - value.double()).abs().nan_to_num(nan=torch.inf)
+            if not value.dtype.is_floating_point:
+                moved = torch.full_like(moved, torch.inf)
+            slack = slack.maximum(torch.where(same, 0.0, moved))
+        if value.dtype.is_floating_point and len(runs) > 1:
+            limits = torch.finfo(value.dtype)
+            rounding = 4 * limits.eps * value.double().abs().nan_to_num(nan=0.0, posinf=0.0)
+            slack = ROOM * slack + rounding + limits.tiny
+        return Expected(value, slack)
+
+    @property
+    def firm(self) -> int:
+        """How many elements are held to four digits or more."""
+        return int((self.slack <= 1e-4 * self.value.double().abs().nan_to_num().clamp(min=1.0)).sum())
+
+    def compare(self, actual: Array, what: str) -> None:
+        """Raises Mismatch, with the worst element."""
+        if actual.dtype is not self.value.dtype or actual.shape != self.value.shape:
+            raise Mismatch(f"{what} is {_type(actual)}, expected {_type(self.value)}")
+        difference = (actual.double() - self.value.double()).abs()
+        same = (actual == self.value) | (actual.isnan() & self.value.isnan())
+        wrong = ~(same | (difference <= self.slack) | self.slack.isinf())
+        if bool(wrong.any()):
+            at = tuple(wrong.nonzero()[0].tolist())
+            raise Mismatch(
+                f"{what} : {_type(actual)} differs in {int(wrong.sum())} of {wrong.numel()} elements; at {list(at)}: "
+                f"{actual[at].item()}, expected {self.value[at].item()} within {self.slack[at].item():.3g}"
+            )
+
+
+def _type(x: Array) -> str:
+    return f"{str(x.dtype).removeprefix('torch.')}{list(x.shape)}"
+
+
+def evaluate(
+    graph: Graph,
+    inputs: Sequence[Array],
+    cells: Mapping[Cell, Array],
+    sizes: Mapping[str, int],
+    noise: torch.Generator | None = None,
+    *,
+    judged: bool = False,
+) -> dict[Node, Array]:
+    """The value of every node, by `eval`; with `judged`, by the functions whose derivative `vjp` follows."""
+    values: dict[Node, Array] = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.nodes:
+        if node in values:
+            continue
+        if node.op.cell is not None:
+            values[node] = cells[node.op.cell]
+            continue
+        op = node.op.bound(sizes)
+        operands = [values[x] for x in node.inputs]
+        is_noisy = noise is not None and (op.torch is None or op.torch.form != "view")
+        if is_noisy and not op.is_pointwise:  # sums may be reassociated
+            operands = [_shaken(x, noise) for x in operands]
+        value = _judged(op, operands) if judged else op.eval(*operands)
+        values[node] = _shaken(value, noise) if is_noisy else value
+    return values
+
+
+def _judged(op: Op, operands: Sequence[Array]) -> Array:
+    """By the function whose derivative `vjp` follows, unless the noise has led out of its domain."""
+    try:
+        return (op.judge or op.eval)(*operands)
+    except RuntimeError:
+        return op.eval(*operands)
+
+
+def _shaken(x: Array, noise: torch.Generator | None) -> Array:
+    if not x.dtype.is_floating_point:
+        return x
+    units = torch.empty(x.shape, dtype=x.dtype).uniform_(-UNITS, UNITS, generator=noise)
+    return x * (1 + units * torch.finfo(x.dtype).eps)
+
+
+def _noises(seed: int) -> list[torch.Generator | None]:
+    return [None, *(torch.Generator().manual_seed(seed + i) for i in range(NOISY_RUNS))]
+
+
+def expect(
+    graph: Graph, inputs: Sequence[Array], cells: Mapping[Cell, Array], sizes: Mapping[str, int], seed: int
+) -> list[Expected]:
+    """What each output of the graph must be, updates among them."""
+    runs = [evaluate(graph, inputs, cells, sizes, noise) for noise in _noises(seed)]
+    return [Expected.of([values[output.node] for values in runs]) for output in graph.outputs]
+
+
+def expect_derivatives(
+    case: Case, inputs: Sequence[Array], cells: Mapping[Cell, Array], sizes: Mapping[str, int], seed: int
+) -> dict[str, Expected]:
+    """What the gradients of a case must be, by torch.autograd.
+
+    The second ones are derivatives of the declared gradients: torch's own second derivatives have errors by design.
+    """
+    runs = [_derivatives(case, inputs, cells, sizes, noise) for noise in _noises(seed)]
+    return {name: Expected.of([values[name] for values in runs]) for name in (*case.gradients, *case.seconds)}
+
+
+def _derivatives(
+    case: Case,
+    inputs: Sequence[Array],
+    cells: Mapping[Cell, Array],
+    sizes: Mapping[str, int],
+    noise: torch.Generator | None,
+) -> dict[str, Array]:
+    assert case.loss is not None, "there are derivatives"
+    wanted = [case.loss, *(case.outputs[name] for name in (case.gradients if case.seconds else ()))]
+    outputs = tuple(Output(x.node, OutputRole.OUTPUT, "") for x in wanted)
+    graph = Graph(tuple(x.node for x in case.inputs), outputs)
+    leaves = {cell: _leaf(x) for cell, x in cells.items()}
+    values = evaluate(graph, [_leaf(x) for x in inputs], leaves, sizes, noise, judged=True)
+    wrt = [values[x.node] if x.node in values else _zeros(x, sizes) for x in case.wrt]
+    loss, *gradients = [values[x.node] for x in wanted]
+    found = dict(zip(case.gradients, _gradients(loss, wrt), strict=True))
+    if case.seconds:
+        parts = [(g * values[w.node]).to(loss.dtype).sum() for g, w in zip(gradients, case.weights, strict=True)]
+        found.update(zip(case.seconds, _gradients(torch.stack(parts).sum(), wrt), strict=True))
+    return found
+
+
+def _leaf(x: Array) -> Array:
+    return x.detach().requires_grad_(x.dtype.is_floating_point)
+
+
+def _zeros(x: Tensor, sizes: Mapping[str, int]) -> Array:
+    return torch.zeros([dims.evaluate(size, sizes) for size in x.shape], dtype=x.dtype)
+
+
+def _gradients(y: Array, wrt: Sequence[Array]) -> list[Array]:
+    """As torch.autograd, with zeros for what is not connected."""
+    active = [x for x in wrt if x.requires_grad]
+    if not y.requires_grad or not active:
+        return [torch.zeros_like(x) for x in wrt]
+    found = iter(torch.autograd.grad(y, active, retain_graph=True, allow_unused=True, materialize_grads=True))
+    return [next(found) if x.requires_grad else torch.zeros_like(x) for x in wrt]

@@ -1,0 +1,289 @@
+"""One case, compiled and run in many ways that must all agree with the judge, some of them to the bit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import torch
+
+import graphc
+from graphc import InputError, State, dims
+from graphc.backends.executable import Bound, Executable
+from graphc.backends.reference import ReferenceExecutable
+from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate, lower, source
+from graphc.ir import Cell, Graph, Output, OutputRole
+from graphc.ir.rewrite import rewrite
+from graphc.ir.verify import verify
+from graphc.memory import check, plan
+from graphc.passes import PASSES, Pass
+from graphc.passes.canonicalise import RULES
+from graphc.runtime.signature import Signature
+from graphc.schedule import Pattern, Schedule, schedule
+from tools.fuzzing.build import Case, draw
+from tools.fuzzing.judge import Expected, Mismatch, expect, expect_derivatives
+
+__all__ = ["Trial"]
+
+Array = torch.Tensor
+VARIANTS = 4
+"""How many of the ways that only agree within rounding are tried on each case."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call of the compiled program, as it was: what it was given, what it had to give, and what it gave.
+
+    Somebody has set the cells `assigned` just before.
+    """
+
+    sizes: Mapping[str, int]
+    inputs: list[Array]
+    state: int
+    assigned: Collection[Cell]
+    before: dict[Cell, Array]
+    expected: list[Expected]
+    results: list[Array]
+    after: dict[Cell, Array]
+
+
+@dataclass
+class Trial:
+    """`what` and `source` say what was being tried when something failed."""
+
+    case: Case
+    what: str = "compile"
+    source: str = ""
+    graph: Graph = field(init=False)
+    calls: list[Call] = field(default_factory=list)
+    elements: int = 0
+    firm: int = 0
+
+    def __post_init__(self) -> None:
+        case = self.case
+        self.random = random.Random(case.seed)
+        outputs = [Output(x.node, OutputRole.OUTPUT, name) for name, x in case.outputs.items()]
+        outputs += [Output(x.node, OutputRole.UPDATE, to.name, to.cell) for to, x in case.updates.items()]
+        self.graph = Graph(tuple(x.node for x in case.inputs), tuple(outputs))
+
+    def run(self) -> None:
+        """Raises Mismatch, or whatever graphc raises by mistake."""
+        case = self.case
+        program = graphc.compile(list(case.inputs), dict(case.outputs), dict(case.updates), backend="torch")
+        self.source = program.source
+        stages = {stage.name: stage.value for stage in program.stages}
+        steps = stages["schedule"]
+        assert isinstance(steps, Schedule), "the torch plan has a schedule"
+        self._record(program)
+        for call in self.calls:
+            self.what = f"the memory checker, at {call.sizes}"
+            check(steps, plan(steps), call.sizes)
+        self._replay("without reuse of buffers", _torch(steps, reuse=False), exact=True)
+        self._replay("with poisoned buffers", _torch(steps), exact=True, poisoned=True)
+        with mock.patch.object(source, "PART", 3):
+            self._replay("in short parts", _torch(steps), exact=True)
+        for name, make in self._variants(program.graph):
+            self.what = f"compile {name}"
+            self._replay(name, make())
+
+    # The compiled program against eager.
+
+    def _record(self, program: graphc.Program) -> None:
+        """Calls with several sizes and two States in alternation, each checked against the judge."""
+        case, declared = self.case, self.graph
+        signature = Signature.of(declared)
+        states = [program.state, program.new_state()] if case.updates else [program.state]
+        held: list[tuple[Array, Array]] = []
+        for k, binding in enumerate((*case.bindings, *case.bindings[:2])):
+            generator = torch.Generator().manual_seed(case.seed * 100 + k)
+            self.what = f"call {k} with {binding}"
+            shapes = [[dims.evaluate(size, binding) for size in x.shape] for x in case.inputs]
+            if any(size < 0 for shape in shapes for size in shape):
+                continue
+            drawn = [draw(case.draws[x.node], shape, generator, case.is_wild) for x, shape in zip(case.inputs, shapes)]
+            laid = [self._laid_out(x) for x in drawn]
+            inputs = [x for x, _ in laid]
+            try:
+                sizes = signature.bind(inputs)
+            except InputError:
+                self._refuses(program, inputs)
+                continue
+            state = states[k % len(states)]
+            assigned = self._assign(state)
+            before = {cell: state.read(cell).clone() for cell in program.state.cells}
+            values = {cell: cell.value.clone() for cell in declared.cells} | before
+            expected = expect(declared, inputs, values, sizes, case.seed)
+            bases = [base.clone() for _, base in laid]
+            results = list(program(*self._given(inputs), state=state).values())
+            after = {cell: state.read(cell).clone() for cell in program.state.cells}
+            for (_, base), old in zip(laid, bases):
+                _same_bits(base, old, "an input after the call")
+            call = Call(sizes, inputs, k % len(states), assigned, before, expected, results, after)
+            self._compare(call, results, after)
+            if case.gradients:
+                self.what = f"derivatives against torch.autograd, with {sizes}"
+                judged = expect_derivatives(case, inputs, values, sizes, case.seed)
+                named = dict(zip(case.outputs, expected))
+                for name, derivative in judged.items():
+                    derivative.slack.add_(named[name].slack)
+                    if case.is_wild:  # torch sends zeros along paths that graphc knows to be constant, and 0 · ∞ is NaN
+                        derivative.slack[derivative.value.isnan()] = torch.inf
+                    derivative.compare(named[name].value, name)
+            held.extend((x, x.clone()) for x in results)
+            self.calls.append(call)
+        self.what = "outputs of earlier calls"
+        for x, old in held:
+            _same_bits(x, old, "an output that was held")
+
+    def _assign(self, state: State) -> list[Cell]:
+        """Set some cells, as a schedule of learning rates does."""
+        if not state.cells or self.random.random() < 0.6:
+            return []
+        assigned = self.random.choices(state.cells, k=2)
+        for cell in assigned:
+            value = state.read(cell)
+            value.copy_(value * 0.75 if value.dtype.is_floating_point else value + 1)
+        return assigned
+
+    def _refuses(self, program: graphc.Program, inputs: Sequence[Array]) -> None:
+        try:
+            program(*inputs)
+        except InputError:
+            return
+        raise Mismatch("sizes that the declared graph refuses are accepted")
+
+    def _laid_out(self, x: Array) -> tuple[Array, Array]:
+        """The values of x (for `expanded`, some of them) in another layout, and the memory that they lie in."""
+        match self.random.choice(["plain", "plain", "transposed", "sliced", "expanded", "offset"]):
+            case "transposed":
+                base = x.permute(tuple(reversed(range(x.ndim)))).contiguous()
+                return base.permute(tuple(reversed(range(x.ndim)))), base
+            case "sliced":
+                base = torch.ones([2 * size + 3 for size in x.shape], dtype=x.dtype)
+                view = base[tuple(slice(2, 2 + 2 * size, 2) for size in x.shape)]
+                return view.copy_(x), base
+            case "expanded":
+                base = x[tuple(slice(0, 1) if self.random.random() < 0.6 else slice(None) for _ in x.shape)]
+                return base.expand(x.shape), base
+            case "offset":
+                base = torch.cat([torch.ones(1, dtype=x.dtype), x.reshape(-1)])
+                return base[1:].view(x.shape), base
+        return x, x
+
+    def _given(self, inputs: Sequence[Array]) -> list[Any]:
+        """What a user might pass: arrays of NumPy and tensors that require grad, too."""
+        given: list[Any] = []
+        for x in inputs:
+            roll = self.random.random()
+            if roll < 0.1 and x.dtype is not torch.bfloat16:
+                given.append(x.numpy())
+            elif roll < 0.2 and x.dtype.is_floating_point:
+                given.append(x.detach().requires_grad_())
+            else:
+                given.append(x)
+        return given
+
+    def _compare(self, call: Call, results: Sequence[Array], after: Mapping[Cell, Array]) -> None:
+        unread = iter(results)
+        updated = set()
+        for output, expected in zip(self.graph.outputs, call.expected, strict=True):
+            if output.cell is None:
+                actual, what = next(unread), f"output {output.name!r}"
+            else:
+                updated.add(output.cell)
+                actual, what = after.get(output.cell, output.cell.value), f"the new value of {output.cell.name!r}"
+            expected.compare(actual, what)
+            self.elements += actual.numel()
+            self.firm += expected.firm
+        for cell, value in after.items():
+            if cell not in updated:
+                _same_bits(value, call.before[cell], f"the value of {cell.name!r}, which has no update,")
+
+    # Other ways to compile it.
+
+    def _variants(self, optimised: Graph) -> Iterator[tuple[str, Callable[[], Executable]]]:
+        yield "reference", lambda: ReferenceExecutable(optimised)
+        declared = self.graph
+        some = {"rules": RULES, "patterns": PATTERNS}
+        chosen = {name: self.random.sample(all_, self.random.randrange(len(all_))) for name, all_ in some.items()}
+        canonicalise = Pass("canonicalise", lambda graph: rewrite(graph, chosen["rules"], "canonicalise"))
+        fewer = (canonicalise, *PASSES[1:])
+        shuffled = self.random.sample(PASSES, len(PASSES))
+        names = {key: ", ".join(each.name for each in value) for key, value in chosen.items()}
+        ways: list[tuple[str, Callable[[], Executable]]] = [
+            ("without passes", lambda: _lowered(declared)),
+            ("without lower", lambda: _lowered(optimised, lowering=False)),
+            ("without patterns", lambda: _lowered(optimised, patterns=())),
+            (f"with the patterns {names['patterns']}", lambda: _lowered(optimised, patterns=chosen["patterns"])),
+            (f"with the rules {names['rules']}", lambda: _lowered(_optimised(declared, fewer))),
+            (f"with passes {[each.name for each in shuffled]}", lambda: _lowered(_optimised(declared, shuffled))),
+        ]
+        for off in PASSES:
+            passes = [each for each in PASSES if each is not off]
+            ways.append((f"without {off.name}", lambda passes=passes: _lowered(_optimised(declared, passes))))
+        yield from self.random.sample(ways, VARIANTS)
+
+    def _replay(self, name: str, executable: Executable, exact: bool = False, poisoned: bool = False) -> None:
+        """The recorded calls again: with `exact` from the first States on, else each from the State as it was."""
+        self.source = executable.source
+        states: dict[int, State] = {}
+        bindings: dict[tuple[Any, ...], Bound] = {}
+        for k, call in enumerate(self.calls):
+            self.what = f"{name}: call {k} with {call.sizes}"
+            if call.state not in states:
+                # A cell that has no part in the optimised graph keeps the value of the default State.
+                values = {cell: cell.value.clone() for cell in self.graph.cells}
+                states[call.state] = State(self.graph.cells, values | {c: x.clone() for c, x in call.before.items()})
+            state = states[call.state]
+            for cell, value in call.before.items():
+                if not exact or cell in call.assigned:
+                    state.read(cell).copy_(value)
+            key = (call.state, *call.sizes.values())
+            if key not in bindings or not bindings[key].is_current(state):
+                bindings[key] = executable.bind(call.sizes, state)
+            if poisoned:
+                _poison(bindings[key], 255 if k % 2 else 127)  # as floating numbers: NaN, or a large one
+            results = list(bindings[key].run(*call.inputs))
+            after = {cell: state.read(cell) for cell in call.after}
+            if exact:
+                for i, (x, old) in enumerate(zip(results, call.results, strict=True)):
+                    _same_bits(x, old, f"output {i}")
+                for cell, value in after.items():
+                    _same_bits(value, call.after[cell], f"the value of {cell.name!r}")
+            else:
+                self._compare(call, results, after)
+
+
+def _optimised(graph: Graph, passes: Sequence[Pass]) -> Graph:
+    for each in passes:
+        graph, _ = each.run(graph)
+        verify(graph, f"after {each.name}")
+    return graph
+
+
+def _lowered(graph: Graph, patterns: Sequence[Pattern] = PATTERNS, lowering: bool = True) -> TorchExecutable:
+    if lowering:
+        graph = _optimised(graph, [Pass("lower", lower)])
+    return _torch(schedule(graph, patterns))
+
+
+def _torch(steps: Schedule, reuse: bool = True) -> TorchExecutable:
+    places = plan(steps, reuse=reuse)
+    return TorchExecutable(steps, places, generate(steps, places))
+
+
+def _poison(bound: Bound, byte: int) -> None:
+    """Overwrite the buffers of a torch plan, and let it compute anew what it keeps there between calls."""
+    names = bound.run.__globals__  # type: ignore[attr-defined]  # a function that was generated
+    names["buffer"].__self__._bytes.fill_(byte)
+    names["versions"] = None
+
+
+def _same_bits(actual: Array, expected: Array, what: str) -> None:
+    """Equal to the bit, whatever kind of NaN a NaN is."""
+    same = (actual == expected) & (actual.signbit() == expected.signbit()) | (actual.isnan() & expected.isnan())
+    if actual.shape != expected.shape or actual.dtype is not expected.dtype or not bool(same.all()):
+        raise Mismatch(f"{what} differs in its bits: {actual} and {expected}")
