@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,11 +12,11 @@ import torch
 import graphc
 from graphc import GraphcError
 from graphc.backends.reference import evaluate
-from graphc.ir import Graph, Output, OutputRole, Tensor
+from graphc.ir import OPS, Graph, Op, Output, OutputRole, Tensor, apply
 from graphc.ir.verify import verify
 from graphc.runtime.signature import Signature
 from graphc.state import State, Variable
-from graphc.types import DTYPES
+from graphc.types import DTYPES, TensorType
 
 Array = torch.Tensor
 
@@ -111,3 +112,23 @@ def same_as_torch(cases: Iterable[tuple[str, Callable[..., Any], Callable[..., A
             assert_same(value, expected[label], label, rtol=2 * eps, atol=0.0)
         else:
             assert_same(value, expected[label], label, bits=True)
+
+
+@dataclass(frozen=True)
+class Probe(Op, abstract=True):
+    """x. It has no torch call, so that every backend evaluates it, and then calls `tell`."""
+
+    tell: Callable[[], object] = field(compare=False)
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x
+
+    def eval(self, x: Array) -> Array:
+        self.tell()
+        return x.clone()
+
+
+def probed(x: Tensor, tell: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> Tensor:
+    """`x`, where `tell` is called whenever it is computed. The op exists for this test only."""
+    monkeypatch.setitem(OPS, Probe.name, Probe)
+    return apply(Probe(tell), x)

@@ -14,6 +14,7 @@ from itertools import accumulate
 
 from graphc import dims
 from graphc.dims import Size
+from graphc.errors import one_line
 from graphc.ir import Cell, Node, Output
 from graphc.memory.free_list import FreeList
 from graphc.ops import CellValue, Pack
@@ -100,13 +101,15 @@ class MemoryPlan:
                     at = f" at {place.offset}" if place.offset else ""
                     lines.append(f"  steps {first}..{last}: {self.names[node]} : {node.type}{at}")
         for group in self.groups:
-            lines.append(f"{group}: {', '.join(f'{cell.name} {cell.type}' for cell in group.cells)}")
+            lines.append(f"{group}: {', '.join(f'{one_line(cell.name)} {cell.type}' for cell in group.cells)}")
             lines.extend(
                 f"  updated in place by {self.names[node]}"
                 for node, place in self.places.items()
                 if place.area is group and not isinstance(node.op, (CellValue, Pack))
             )
-        lines.extend(f"copied at the end: {output.name} = {self.names[output.node]}" for output in self.copies)
+        lines.extend(
+            f"copied at the end: {one_line(output.name)} = {self.names[output.node]}" for output in self.copies
+        )
         return "\n".join(lines) + "\n"
 
 
@@ -276,6 +279,8 @@ class _Planner:
             step = self.schedule.step_of.get(node)
             if step is None or not self._needs_slot(step) or node in self.inside or isinstance(node.op, Pack):
                 continue
+            if self.start[node] < self.schedule.settings:
+                continue  # not every call computes it
             is_free = last_read.get(group, -1) <= self.start[node] and self._total(group) == node.type.numel
             if is_free and all(self._may_overwrite(step, x, group) for x in step.operands):
                 taken[node] = group

@@ -16,7 +16,7 @@ import graphc
 from graphc import Parameter, Program, Tensor, grad, nn, optim
 from graphc.backends.torch_plan import source as plan_source
 from graphc.ir import OPS, Sample, apply
-from tests.judge import Array, assert_same, placeholders_for, random_like, values_of
+from tests.judge import Array, assert_same, placeholders_for, probed, random_like, values_of
 
 # Every op -------------------------------------------------------------------------------------------------------------
 
@@ -117,14 +117,33 @@ def test_long_plans_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, l
 def test_parts_hand_on_what_later_ones_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Results that nothing stores: of ops without a call of their own, views of inputs, outputs."""
     monkeypatch.setattr(plan_source, "PART", 1)
-    p, t = graphc.placeholder("p", ("n", 3)), graphc.placeholder("t", ("n", 3))
-    terms = nn.BCELoss(reduction="none")(p.sigmoid(), t)
-    outputs = [terms, t.T, terms.exp() * t, graphc.cat([terms, terms.T.T]), p, terms + t.T.T, terms]
+    x, y = graphc.placeholder("x", ("n", 3)), graphc.placeholder("y", ("n", 3))
+    z = probed(x.sigmoid(), lambda: None, monkeypatch)
+    outputs = [z, y.T, z.exp() * y, graphc.cat([z, z.T.T]), x, z + y.T.T, z, probed(z, lambda: None, monkeypatch)]
     arrays = [torch.randn(2, 3), torch.rand(2, 3)]
-    program = graphc.compile([p, t], outputs, backend="torch")
+    program = graphc.compile([x, y], outputs, backend="torch")
     assert "def part3(" in program.source
-    for actual, expected in zip(program(*arrays), values_of(outputs, [p, t], arrays), strict=True):
+    for actual, expected in zip(program(*arrays), values_of(outputs, [x, y], arrays), strict=True):
         assert_same(actual, expected)
+
+
+def test_ops_without_a_call_are_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their results are the caller's, or another call's, or a cell's."""
+    calls: list[str] = []
+    x, p = graphc.placeholder("x", ("n", 3)), Parameter(torch.zeros(3))
+    y = probed(x, lambda: calls.append("y"), monkeypatch)
+    new = probed(p, lambda: calls.append("new"), monkeypatch) + 1.0
+    program = graphc.compile([x], [y, y.exp(), y.T], {p: probed(new, lambda: None, monkeypatch)}, backend="torch")
+    assert program.source.count("op(") == 3
+    value = torch.randn(2, 3)
+    kept = [program(value) for _ in range(3)]
+    assert sorted(calls) == ["new"] * 3 + ["y"] * 3
+    for same, exponential, turned in kept:
+        assert_same(same, value, bits=True)
+        assert_same(exponential, value.exp())
+        assert_same(turned, value.T, bits=True)
+        same.zero_()
+    assert p.value.tolist() == [3.0] * 3
 
 
 # Names are only text --------------------------------------------------------------------------------------------------

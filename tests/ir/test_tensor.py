@@ -162,7 +162,9 @@ def test_symbolic_values_are_type_errors_too() -> None:
     assert copy.copy(x).node is x.node
 
 
-@pytest.mark.parametrize("value", ["2", None, [1.0], 1j, {}, object()], ids=["str", "None", "list", "complex", "dict", "object"])
+@pytest.mark.parametrize(
+    "value", ["2", None, [1.0], 1j, {}, object()], ids=["str", "None", "list", "complex", "dict", "object"]
+)
 def test_operands_that_are_no_tensors(value: Any) -> None:
     text = rf"^add: an operand is .*, of type {type(value).__name__}; {LINE}. Operands are symbolic"
     with pytest.raises(DTypeError, match=text):
