@@ -131,7 +131,7 @@ class _Check:
         return frozenset(found)
 
     def _finish(self) -> None:
-        """Outputs are given, then copies are made; afterwards every updated cell holds its new value, others the old."""
+        """Outputs are given, then copies made; then updated cells hold their new values, and others the old ones."""
         for output in self.schedule.graph.outputs:
             if output.cell is None:
                 self._read(f"output {output.name}", output.node)

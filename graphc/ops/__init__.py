@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from graphc.ops.activations import leaky_relu, relu, sigmoid, tanh
+from graphc.ops.arithmetic import add, div, mul, neg, pow_, reciprocal, square, sub
 from graphc.ops.comparisons import cast, eq, ge, gt, le, lt, ne
 from graphc.ops.contractions import matmul
+from graphc.ops.elementary import abs_, exp, log, log1p, sign, sqrt
 from graphc.ops.indexing import getitem
 from graphc.ops.leaves import CellValue, Constant, Placeholder, SizeValue, TensorConstant, constant, placeholder
 from graphc.ops.likelihoods import binary_cross_entropy_terms
 from graphc.ops.packing import Pack
-from graphc.ops.pointwise import (
-    abs_,
-    add,
-    clamp,
-    div,
-    exp,
-    log,
-    log1p,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    pow_,
-    reciprocal,
-    sign,
-    sqrt,
-    square,
-    sub,
-    where,
-)
 from graphc.ops.reductions import amax, amin, mean, sum_
+from graphc.ops.selections import clamp, maximum, minimum, where
 from graphc.ops.views import (
     broadcast_to,
     cat,

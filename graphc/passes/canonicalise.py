@@ -13,11 +13,12 @@ from graphc import dims
 from graphc.ir import OPS, Graph, Node, Tensor, apply
 from graphc.ir.origin import inherited
 from graphc.ir.rewrite import rebuild, rewrite, rule
+from graphc.ops.arithmetic import Add, Div, Mul, Neg, Sub
 from graphc.ops.comparisons import Cast
 from graphc.ops.contractions import Matmul
 from graphc.ops.leaves import Constant, constant
-from graphc.ops.pointwise import Add, Div, Mul, Neg, Sub, Where
 from graphc.ops.reductions import Mean
+from graphc.ops.selections import Where
 from graphc.ops.views import Broadcast, Cat, Permute, Reshape, Slice
 from graphc.types import same_shape
 

@@ -11,9 +11,10 @@ from graphc import dims
 from graphc.dims import Dim, Size
 from graphc.errors import GraphcError
 from graphc.ir import Node, Op
+from graphc.ops.arithmetic import PowNumber
 from graphc.ops.comparisons import Cast
-from graphc.ops.pointwise import Clamp, PowNumber
 from graphc.ops.reductions import Amax, Sum
+from graphc.ops.selections import Clamp
 from graphc.ops.views import Broadcast, Cat, Permute, Reshape, Slice, SlicePad
 from graphc.types import TensorType, dtype_name
 from graphc.viz.fold import Operand, dropped

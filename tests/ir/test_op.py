@@ -12,10 +12,11 @@ from graphc import GradientError
 from graphc.dims import symbol
 from graphc.ir import OPS, Arg, Op, Sample
 from graphc.ops.activations import LeakyRelu
+from graphc.ops.arithmetic import Add, PowNumber, Sub
 from graphc.ops.comparisons import Cast
 from graphc.ops.leaves import Constant, Placeholder, SizeValue, TensorConstant
-from graphc.ops.pointwise import Add, Clamp, PowNumber, Sub
 from graphc.ops.reductions import Mean, Sum
+from graphc.ops.selections import Clamp
 from graphc.ops.views import Broadcast, Reshape, Slice
 from graphc.types import TensorType
 

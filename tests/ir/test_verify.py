@@ -13,8 +13,9 @@ from graphc import VerifyError
 from graphc.ir import OPS, Graph, Node, Op, Output, OutputRole, Tensor
 from graphc.ir.origin import current_origin
 from graphc.ir.verify import verify
+from graphc.ops.arithmetic import Add
+from graphc.ops.elementary import Exp
 from graphc.ops.leaves import Constant, Placeholder
-from graphc.ops.pointwise import Add, Exp
 from graphc.ops.reductions import Sum
 from graphc.ops.views import Cat, Permute, Reshape, Slice, SlicePad
 from graphc.types import TensorType

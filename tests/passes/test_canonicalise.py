@@ -10,8 +10,9 @@ import torch
 import graphc
 from graphc.ir import Graph, Node, Tensor, apply
 from graphc.ir.verify import verify
+from graphc.ops.arithmetic import Neg
 from graphc.ops.comparisons import Cast
-from graphc.ops.pointwise import Neg, Where
+from graphc.ops.selections import Where
 from graphc.ops.views import Broadcast, Permute, Reshape, Slice
 from graphc.passes.canonicalise import RULES, canonicalise
 from tests.judge import Array, assert_same, graph_of, results_of, special_values

@@ -11,7 +11,8 @@ import graphc
 from graphc import Parameter, Tensor, Variable
 from graphc.ir import Node, Role, TorchCall
 from graphc.nn import BCELoss
-from graphc.ops.pointwise import Add, Exp, Mul, Sub
+from graphc.ops.arithmetic import Add, Mul, Sub
+from graphc.ops.elementary import Exp
 from graphc.schedule import Match, Pattern, Schedule, schedule
 from tests.judge import graph_of
 

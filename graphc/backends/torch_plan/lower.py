@@ -12,10 +12,10 @@ import torch
 from graphc import dims
 from graphc.ir import Graph, Node, Tensor, apply
 from graphc.ir.rewrite import rewrite, rule
+from graphc.ops.arithmetic import Square
 from graphc.ops.contractions import Matmul
 from graphc.ops.leaves import Full
 from graphc.ops.likelihoods import BinaryCrossEntropy
-from graphc.ops.pointwise import Square
 from graphc.ops.reductions import Sum
 from graphc.ops.views import Broadcast
 

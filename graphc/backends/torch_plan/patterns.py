@@ -10,10 +10,11 @@ import torch
 
 from graphc.ir import Node, TorchCall
 from graphc.ops.activations import Sigmoid
+from graphc.ops.arithmetic import Add, Mul, Square, Sub
 from graphc.ops.comparisons import Gt, Le
 from graphc.ops.contractions import Matmul
 from graphc.ops.leaves import Constant
-from graphc.ops.pointwise import Add, Mul, Square, Sub, Where
+from graphc.ops.selections import Where
 from graphc.ops.views import Broadcast
 from graphc.schedule import Match, Pattern
 

@@ -1,0 +1,133 @@
+"""Elementary functions, element by element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from graphc.ir import Tensor, TensorLike, TorchCall, apply, function
+from graphc.ops.operands import as_tensor
+from graphc.ops.pointwise import FloatUnary, Unary, floating, numeric
+from graphc.types import Array
+
+__all__ = ["abs_", "exp", "log", "log1p", "sign", "sqrt"]
+
+
+@dataclass(frozen=True)
+class Exp(FloatUnary):
+    """e to the power x."""
+
+    torch = TorchCall(torch.exp, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.exp(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g * y,)
+
+
+@dataclass(frozen=True)
+class Log(FloatUnary):
+    """Natural logarithm."""
+
+    torch = TorchCall(torch.log, alias=(0,))
+    domain = (0.2, 3.0)
+
+    def eval(self, x: Array) -> Array:
+        return torch.log(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g / y.inputs[0],)
+
+
+@dataclass(frozen=True)
+class Log1p(FloatUnary):
+    """log(1 + x), exact for small x."""
+
+    torch = TorchCall(torch.log1p, alias=(0,))
+    domain = (-0.8, 3.0)
+
+    def eval(self, x: Array) -> Array:
+        return torch.log1p(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g / (y.inputs[0] + 1.0),)
+
+
+@dataclass(frozen=True)
+class Sqrt(FloatUnary):
+    """Square root."""
+
+    torch = TorchCall(torch.sqrt, alias=(0,))
+    domain = (0.2, 3.0)
+
+    def eval(self, x: Array) -> Array:
+        return torch.sqrt(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g / (y * 2.0),)
+
+
+@dataclass(frozen=True)
+class Abs(Unary):
+    """Absolute value; its derivative at 0 is 0, as torch has it."""
+
+    torch = TorchCall(torch.abs, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.abs(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g * y.inputs[0].sign(),)
+
+
+@dataclass(frozen=True)
+class Sign(Unary):
+    """-1, 0 or 1; its derivative is 0 everywhere, as torch has it."""
+
+    torch = TorchCall(torch.sign, alias=(0,))
+    bools = True
+
+    def eval(self, x: Array) -> Array:
+        return torch.sign(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[None]:
+        return (None,)
+
+
+@function
+def exp(x: TensorLike) -> Tensor:
+    """e to the power x."""
+    return apply(Exp(), floating("exp", x))
+
+
+@function
+def log(x: TensorLike) -> Tensor:
+    """Natural logarithm of x."""
+    return apply(Log(), floating("log", x))
+
+
+@function
+def log1p(x: TensorLike) -> Tensor:
+    """log(1 + x), exact for small x."""
+    return apply(Log1p(), floating("log1p", x))
+
+
+@function
+def sqrt(x: TensorLike) -> Tensor:
+    """Square root of x."""
+    return apply(Sqrt(), floating("sqrt", x))
+
+
+@function
+def abs_(x: TensorLike) -> Tensor:
+    """Absolute value of x."""
+    return apply(Abs(), numeric("abs", x))
+
+
+@function
+def sign(x: TensorLike) -> Tensor:
+    """-1, 0 or 1 as x is negative, zero or positive; a bool is its own sign."""
+    tensor = as_tensor("sign", x)
+    return tensor if tensor.dtype is torch.bool else apply(Sign(), tensor)
