@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from graphc.runtime.history import History
-from graphc.runtime.program import Program, Stage
+from graphc.runtime.program import Program
+from graphc.runtime.stage import Stage
 from graphc.runtime.training import Epoch
 
 __all__ = ["Epoch", "History", "Program", "Stage"]

@@ -2,79 +2,30 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
-import torch
-
-from graphc.backends.executable import Bound, Executable
-from graphc.errors import InputError, StateError
-from graphc.ir import Cell, Graph
+from graphc.backends.executable import Executable
+from graphc.ir import Graph
 from graphc.memory import MemoryPlan
 from graphc.runtime.form import Form
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.runtime.report import explain, summarise
-from graphc.runtime.signature import Signature
+from graphc.runtime.runner import Runner
+from graphc.runtime.stage import Stage
 from graphc.runtime.training import Epoch, evaluate, fit
 from graphc.schedule import Schedule
 from graphc.state import State
-from graphc.types import Array, TensorType
 
-__all__ = ["Program", "Stage"]
+__all__ = ["Program"]
 
 _T = TypeVar("_T")
 
-KEPT_BINDINGS = 8
-"""How many combinations of sizes keep their workspaces, for each State."""
 
-KEPT_LOOKS = 1024
-"""How many combinations of input shapes are remembered as checked."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of compilation: its value prints as text; `counts` says how often each rule fired."""
-
-    name: str
-    value: object
-    seconds: float
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return str(self.value)
-
-    def __repr__(self) -> str:
-        counts = "".join(f" {rule}×{count}" for rule, count in self.counts.items())
-        return f"<stage {self.name}: {self.seconds * 1e3:.2f} ms{counts}>"
-
-
-class _Pool:
-    """Idle bindings of one State by sizes: a call takes one or makes one, and puts it back."""
-
-    def __init__(self) -> None:
-        self.idle: OrderedDict[tuple[int, ...], list[Bound]] = OrderedDict()
-
-    def take(self, sizes: tuple[int, ...]) -> Bound | None:
-        waiting = self.idle.get(sizes)
-        try:
-            return waiting.pop() if waiting else None
-        except IndexError:
-            return None  # another thread took the last one
-
-    def put(self, sizes: tuple[int, ...], bound: Bound) -> None:
-        self.idle.setdefault(sizes, []).append(bound)
-        while len(self.idle) > KEPT_BINDINGS:
-            self.idle.popitem(last=False)
-
-
-class Program:
-    """Immutable and re-entrant: all that changes lives in a State, all scratch in a workspace that one call has."""
+class Program(Runner):
+    """A compiled graph: call it, `fit` it, read what was made of it."""
 
     def __init__(
         self,
@@ -88,26 +39,13 @@ class Program:
         make_evaluation: Callable[[], Program],
     ) -> None:
         """`graph` is what passes have made of the `declared` one, which says what inputs and States have to fit."""
-        self.graph = graph
+        super().__init__(declared, graph, executable, threads)
         self.backend = backend
         self.stages = tuple(stages)
-        self._executable = executable
         self._form = form
-        self._threads = threads
         self._make_evaluation = make_evaluation
-        self._signature = Signature.of(declared)
-        self._updated: frozenset[Cell] = frozenset(o.cell for o in graph.outputs if o.cell is not None)
-        self._state = State(declared.cells)
-        self._pool = _Pool()
-        self._pools: WeakKeyDictionary[State, _Pool] = WeakKeyDictionary()
-        self._known: dict[tuple[object, ...], tuple[int, ...]] = {}
 
     # What a user reads.
-
-    @property
-    def state(self) -> State:
-        """The default State: the parameters' own values, shared with every program over the same parameters."""
-        return self._state
 
     @property
     def source(self) -> str:
@@ -126,36 +64,21 @@ class Program:
 
     def summary(self) -> str:
         """Inputs, outputs, parameters, nodes by stage, calls, scratch memory and compile time, in a few lines."""
-        return summarise(self)
+        return summarise(self, self.output_names, self.backend, self.stages)
 
     def explain(self) -> str:
         """Which rewrites fired, what was fused, packed and copied, and what fell back to evaluating itself."""
         schedule, memory = self.schedule, self.memory
         if schedule is None or memory is None:
             return "the reference backend evaluates every node by itself\n"
-        return explain(schedule, memory, [(stage.name, stage.counts) for stage in self.stages])
+        return explain(schedule, memory, self.stages)
 
     def _stage(self, kind: type[_T]) -> _T | None:
         return next((stage.value for stage in self.stages if isinstance(stage.value, kind)), None)
 
     @property
-    def input_names(self) -> tuple[str, ...]:
-        return self._signature.names
-
-    @property
-    def input_types(self) -> tuple[TensorType, ...]:
-        return self._signature.types
-
-    @property
     def output_names(self) -> tuple[str, ...]:
         return self._form.names
-
-    def new_state(self, seed: int | None = None) -> State:
-        """An independent State: a copy of the default one, or with `seed` fresh initial values and slots.
-
-        The values drawn are those that constructing the same layers after `torch.manual_seed(seed)` would give.
-        """
-        return self._state.copy() if seed is None else self._state.redrawn(seed)
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{n}: {t}" for n, t in zip(self._signature.names, self._signature.types, strict=True))
@@ -205,7 +128,7 @@ class Program:
             shuffle=shuffle,
             seed=seed,
             state=self._checked(state),
-            validation=validation,
+            validation=None if validation is None else (self.evaluation, validation),
             on_epoch=on_epoch,
             progress=progress,
         )
@@ -215,100 +138,9 @@ class Program:
 
         Raises InputError and StateError.
         """
-        return evaluate(self, data, batch_size, self._checked(state))
+        return evaluate(self.evaluation, data, batch_size, self._checked(state))
 
     @cached_property
     def evaluation(self) -> Program:
         """The same outputs without the updates, over the same State: what `fit` runs on validation data."""
         return self._make_evaluation() if self._updated else self
-
-    @cached_property
-    def scalar_outputs(self) -> tuple[tuple[int, str], ...]:
-        """Position and name of the outputs that are 0-d: those that a History records."""
-        outputs = [output for output in self.graph.outputs if output.cell is None]
-        return tuple((i, output.name) for i, output in enumerate(outputs) if not output.node.type.shape)
-
-    def running(self, state: State) -> AbstractContextManager[None]:
-        """Reserves what the program updates in `state` for the calls inside."""
-        return state.updating(self._updated)
-
-    def check_inputs(self, inputs: Sequence[object], state: State) -> list[Array]:
-        """`inputs` as tensors of the program's input types, for one call or many. Raises InputError."""
-        names = self._signature.names
-        if len(inputs) != len(names):
-            raise InputError(
-                f"{len(inputs)} inputs given, the program takes {len(names)}: {', '.join(names) or 'none'}"
-            )
-        device = state.device
-        arrays = [self._signature.convert(position, value, device) for position, value in enumerate(inputs)]
-        self._signature.sizes(arrays)
-        return arrays
-
-    def step(self, inputs: Sequence[object], state: State) -> Sequence[Array]:
-        """One run; outputs as a sequence. The caller has reserved the State."""
-        arrays, sizes = self._enter(inputs, state)
-        pool = self._pool if state is self._state else self._pool_of(state)
-        bound = pool.take(sizes)
-        if bound is None or not bound.is_current(state):
-            bound = self._bind(sizes, state)
-        limit, threads = self._threads or bound.threads, torch.get_num_threads()
-        if limit is None or limit == threads:
-            results = bound.run(*arrays)
-        else:
-            try:
-                torch.set_num_threads(limit)
-                results = bound.run(*arrays)
-            finally:
-                torch.set_num_threads(threads)
-        pool.put(sizes, bound)
-        return results
-
-    def _checked(self, state: State | None) -> State:
-        if state is None:
-            return self._state
-        if not isinstance(state, State):
-            raise StateError(
-                f"state is a {type(state).__name__}, not a graphc State. Make one with program.new_state()"
-            )
-        return state
-
-    def _enter(self, inputs: Sequence[object], state: State) -> tuple[Sequence[Any], tuple[int, ...]]:
-        """Checked inputs, and the values of the symbolic sizes in order. What passed once passes quickly again."""
-        device = state.device
-        look: list[object] = []
-        for value in inputs:
-            if (
-                type(value) is not torch.Tensor
-                or value.requires_grad
-                or value.device != device
-                or value.layout is not torch.strided
-            ):
-                inputs = self.check_inputs(inputs, state)
-                look = [fact for array in inputs for fact in (array.shape, array.dtype)]
-                break
-            look += value.shape, value.dtype
-        seen = tuple(look)
-        known = self._known.get(seen)
-        if known is None:
-            sizes = self._signature.bind(self.check_inputs(inputs, state))
-            known = tuple(sizes[name] for name in self.graph.symbols)
-            if len(self._known) >= KEPT_LOOKS:
-                self._known.clear()
-            self._known[seen] = known
-        return inputs, known
-
-    def _pool_of(self, state: State) -> _Pool:
-        if not isinstance(state, State):
-            raise StateError(
-                f"state is a {type(state).__name__}, not a graphc State. Make one with program.new_state()"
-            )
-        pool = self._pools.get(state)
-        if pool is None:
-            pool = self._pools[state] = _Pool()
-        return pool
-
-    def _bind(self, values: tuple[int, ...], state: State) -> Bound:
-        sizes = dict(zip(self.graph.symbols, values, strict=True))
-        # Buffers made in inference mode could not be written outside it.
-        with torch.inference_mode(False), torch.no_grad():
-            return self._executable.bind(sizes, state)

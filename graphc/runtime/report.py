@@ -3,51 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from graphc.ir import Graph, Role
 from graphc.memory import MemoryPlan
 from graphc.ops import Pack
+from graphc.runtime.runner import Runner
+from graphc.runtime.stage import Stage
 from graphc.schedule import Schedule
-
-if TYPE_CHECKING:
-    from graphc.runtime.program import Program
 
 __all__ = ["explain", "summarise"]
 
 
-def summarise(program: Program) -> str:
+def summarise(program: Runner, outputs: Sequence[str], backend: str, stages: Sequence[Stage]) -> str:
     """A few lines: inputs, outputs, cells, nodes by stage, calls, scratch memory, time to compile."""
     inputs = zip(program.input_names, program.input_types)
     lines = [
         ("inputs", ", ".join(f"{name}: {type_}" for name, type_ in inputs) or "none"),
-        ("outputs", ", ".join(program.output_names) or "none"),
-        ("backend", program.backend),
+        ("outputs", ", ".join(outputs) or "none"),
+        ("backend", backend),
     ]
     for role in Role:
         owned = [cell for cell in program.graph.cells if cell.role is role]
         if owned:
             values = sum(int(cell.type.numel) for cell in owned)
             lines.append((f"{role.value}s", f"{len(owned)} tensors, {values:,} values"))
-    counts = [(stage.name, len(stage.value.nodes)) for stage in program.stages if isinstance(stage.value, Graph)]
+    counts = [(stage.name, len(stage.value.nodes)) for stage in stages if isinstance(stage.value, Graph)]
     lines.append(("nodes", " -> ".join(f"{count} {name}" for name, count in counts)))
-    if program.schedule is not None:
-        lines.append(("calls", str(sum(not step.is_view for step in program.schedule.steps))))
-    if program.memory is not None:
-        sizes = dict.fromkeys(program.graph.symbols, 32)
-        bound = f" when {', '.join(f'{name} = 32' for name in sizes)}" if sizes else ""
-        lines.append(("scratch", f"{program.memory.nbytes(sizes):,} bytes{bound}"))
-    lines.append(("compiled", f"in {sum(stage.seconds for stage in program.stages) * 1e3:.1f} ms"))
+    for stage in stages:
+        if isinstance(stage.value, Schedule):
+            lines.append(("calls", str(sum(not step.is_view for step in stage.value.steps))))
+        elif isinstance(stage.value, MemoryPlan):
+            sizes = dict.fromkeys(program.graph.symbols, 32)
+            bound = f" when {', '.join(f'{name} = 32' for name in sizes)}" if sizes else ""
+            lines.append(("scratch", f"{stage.value.nbytes(sizes):,} bytes{bound}"))
+    lines.append(("compiled", f"in {sum(stage.seconds for stage in stages) * 1e3:.1f} ms"))
     width = max(len(name) for name, _ in lines)
     return "".join(f"{name:<{width}}  {text}\n" for name, text in lines)
 
 
-def explain(schedule: Schedule, memory: MemoryPlan, counts: Sequence[tuple[str, dict[str, int]]]) -> str:
+def explain(schedule: Schedule, memory: MemoryPlan, stages: Sequence[Stage]) -> str:
     """What became of the nodes: rewrites, calls that cover several nodes, packs, ops that evaluate themselves."""
     names = schedule.names
     lines = ["rewrites"]
-    for name, rules in counts:
-        lines.extend(f"  {name}: {rule} ×{count}" for rule, count in rules.items())
+    for stage in stages:
+        lines.extend(f"  {stage.name}: {rule} ×{count}" for rule, count in stage.counts.items())
     lines.append("calls that cover several nodes")
     covering = [step for step in schedule.steps if step.covers]
     lines.extend(

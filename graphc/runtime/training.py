@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -17,11 +16,9 @@ from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.runtime.philox import permutation
 from graphc.runtime.progress import progress_bar
+from graphc.runtime.runner import Runner
 from graphc.state import State
 from graphc.types import Array
-
-if TYPE_CHECKING:
-    from graphc.runtime.program import Program
 
 __all__ = ["Epoch", "evaluate", "fit"]
 
@@ -58,7 +55,7 @@ class Epoch:
 
 
 def fit(
-    program: Program,
+    program: Runner,
     data: Sequence[object],
     *,
     batch_size: int,
@@ -66,16 +63,16 @@ def fit(
     shuffle: bool,
     seed: int,
     state: State,
-    validation: Sequence[object] | None,
+    validation: tuple[Runner, Sequence[object]] | None,
     on_epoch: Callable[[Epoch], object] | None,
     progress: bool | None,
 ) -> History:
-    """See `Program.fit`."""
+    """See `Program.fit`. `validation` has the program that evaluates, and its data."""
     _check_count("batch_size", batch_size, 1)
     _check_count("epochs", epochs, 0)
     _check_count("seed", seed, 0)
     arrays = _batched(program, data, state, "data")
-    held_out = None if validation is None else _batched(program.evaluation, validation, state, "validation")
+    held_out = None if validation is None else _batched(*validation, state, "validation")
     history = History()
     steps = -(-len(arrays[0]) // batch_size)
     with progress_bar(epochs, progress) as report:
@@ -87,8 +84,8 @@ def fit(
             with DeferredInterrupt(), program.running(state):
                 metrics = _pass_over(program, arrays, order, batch_size, state)
             seconds = time.perf_counter() - start
-            if held_out is not None:
-                found = _pass_over(program.evaluation, held_out, None, batch_size, state)
+            if validation is not None and held_out is not None:
+                found = _pass_over(validation[0], held_out, None, batch_size, state)
                 metrics.update({f"validation_{name}": value for name, value in found.items()})
             history.add(metrics, seconds, steps)
             report(number, metrics)
@@ -100,16 +97,16 @@ def fit(
     return history
 
 
-def evaluate(program: Program, data: Sequence[object], batch_size: int | None, state: State) -> dict[str, float]:
-    """See `Program.evaluate`."""
+def evaluate(program: Runner, data: Sequence[object], batch_size: int | None, state: State) -> dict[str, float]:
+    """See `Program.evaluate`. `program` has no updates."""
     if batch_size is not None:
         _check_count("batch_size", batch_size, 1)
-    arrays = _batched(program.evaluation, data, state, "data")
-    return _pass_over(program.evaluation, arrays, None, batch_size or len(arrays[0]), state)
+    arrays = _batched(program, data, state, "data")
+    return _pass_over(program, arrays, None, batch_size or len(arrays[0]), state)
 
 
 def _pass_over(
-    program: Program, arrays: Sequence[Array], order: Array | None, batch_size: int, state: State
+    program: Runner, arrays: Sequence[Array], order: Array | None, batch_size: int, state: State
 ) -> dict[str, float]:
     """Run the program on every batch once. Returns the means of its scalar outputs, weighted by samples."""
     scalars = program.scalar_outputs
@@ -138,7 +135,7 @@ def _batches(arrays: Sequence[Array], order: Array | None, batch_size: int) -> I
         yield from zip(*(torch.split(array.index_select(0, piece), batch_size) for array in arrays))
 
 
-def _batched(program: Program, data: Sequence[object], state: State, what: str) -> list[Array]:
+def _batched(program: Runner, data: Sequence[object], state: State, what: str) -> list[Array]:
     """The data as tensors of one length along the size that all inputs share. Raises InputError."""
     names, types = program.input_names, program.input_types
     sizes = [type_.shape[0] if type_.shape else None for type_ in types]

@@ -16,7 +16,7 @@ from graphc import CompileError, InputError, Parameter, Program, StateError, nn,
 from graphc import compiler as compiler_module
 from graphc.backends.torch_plan import TorchExecutable
 from graphc.backends.torch_plan import executable as executable_module
-from graphc.runtime.program import KEPT_BINDINGS
+from graphc.runtime.runner import KEPT_BINDINGS
 from graphc.types import TensorType
 from tests.judge import Array, assert_same
 

@@ -91,6 +91,7 @@ class Builder:
         self.draws: dict[Node, Arg] = {}
         self.inputs: list[Tensor] = []
         self.variables: list[Variable] = []
+        self.network: Tensor | None = None
 
     def build(self) -> Case:
         is_training = self.chance(0.4)
@@ -113,6 +114,19 @@ class Builder:
         shape = self.shape(static=True)
         for _ in range(self.random.randint(2, 4) if is_training else self.random.randint(0, 2)):
             self.parameter(TensorType(shape if self.chance(0.4) else self.shape(static=True), self.main))
+        if self.chance(0.5 if is_training else 0.1):
+            self.network = self._network(self.inputs[0])
+
+    def _network(self, x: Tensor) -> Tensor:
+        """A few layers, so that some losses depend on many parameters."""
+        for _ in range(self.random.randint(1, 3)):
+            width = self.random.choice([1, 2, 3, 5])
+            weight = self.parameter(TensorType((x.shape[-1], width), self.main))
+            x = x @ weight
+            if self.chance(0.8):
+                x = x + self.parameter(TensorType((width,), self.main))
+            x = self.keep(self.random.choice([graphc.tanh, graphc.sigmoid, graphc.relu, graphc.leaky_relu])(x))
+        return x
 
     # Choices.
 
@@ -465,8 +479,10 @@ class Builder:
 
     def _loss(self) -> Tensor | None:
         terms: list[Tensor] = []
-        for _ in range(self.random.randint(1, 3)):
+        for i in range(self.random.randint(1, 3)):
             x = self.pick(lambda x: x.dtype.is_floating_point)
+            if i == 0 and self.network is not None and self.chance(0.8):
+                x = self.network
             kinds = [
                 lambda x: (x * self.placeholder(x.type)).sum(),
                 lambda x: (x * self.operand(x.type)).sum(),

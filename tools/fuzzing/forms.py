@@ -55,6 +55,8 @@ FORMS: tuple[Form, ...] = (
     lambda b, x, y, c: c - x,
     lambda b, x, y, c: x + c,
     lambda b, x, y, c: x - c,
+    lambda b, x, y, c: x - 0,
+    lambda b, x, y, c: 0 - x + y,
     lambda b, x, y, c: x / c,
     lambda b, x, y, c: x.neg().neg(),
     lambda b, x, y, c: x + (-y),
@@ -173,4 +175,6 @@ REARRANGEMENTS: tuple[Callable[[Builder, Tensor], Tensor], ...] = (
     lambda b, x: x.squeeze(),
     lambda b, x: x.T.reshape(x.shape),
     lambda b, x: x[None].T.flatten(),
+    lambda b, x: x[1:][:-1],
+    lambda b, x: x[..., :-1][..., 1:],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -117,7 +118,8 @@ class Trial:
             values = {cell: cell.value.clone() for cell in declared.cells} | before
             expected = expect(declared, inputs, values, sizes, case.seed)
             bases = [base.clone() for _, base in laid]
-            results = list(program(*self._given(inputs), state=state).values())
+            with self.random.choice([nullcontext, torch.no_grad, torch.inference_mode])():
+                results = list(program(*self._given(inputs), state=state).values())
             after = {cell: state.read(cell).clone() for cell in program.state.cells}
             for (_, base), old in zip(laid, bases):
                 _same_bits(base, old, "an input after the call")
