@@ -40,7 +40,8 @@ class Dim:
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...]) -> None:
         self.terms = terms
-        self._hash = hash(terms)
+        # Python gives -1 and -2 one hash, and sizes in one place of a dict would be asked whether they are equal.
+        self._hash = hash(tuple((monomial, k if k > 0 else k - 1) for monomial, k in terms))
 
     @property
     def symbols(self) -> frozenset[str]:

@@ -44,6 +44,15 @@ def test_normal_form(a: Size, b: Size, c: Size) -> None:
     assert isinstance(a * 0, int)
 
 
+def test_sizes_in_one_dict_are_not_compared() -> None:
+    """Python gives -1 and -2 one hash; were these compared, a ShapeError would say that it cannot be decided."""
+    n = dims.symbol("n")
+    coefficients = range(-20, 21)
+    found = {n * n + k * n + c for k in coefficients for c in coefficients}
+    assert len(found) == len(coefficients) ** 2
+    assert len({hash(size) for size in found}) == len(found)
+
+
 @given(sizes, sizes)
 def test_division_undoes_multiplication(a: Size, b: Size) -> None:
     if not dims.same(b, 0):

@@ -299,3 +299,12 @@ def test_numbers_that_are_no_literals() -> None:
     program = graphc.compile([x], outputs, backend="torch")
     for actual, expected in zip(program(*arrays), values_of(outputs, [x], arrays), strict=True):
         assert_same(actual, expected, bits=True)
+
+
+def test_empty_pieces_of_a_pack() -> None:
+    """They start where their neighbours do."""
+    shapes = [(0, 2), (2,), (0,), (), (3, 0), (1, 3), (0, 1)]
+    x = [graphc.placeholder(f"x{i}", shape) for i, shape in enumerate(shapes)]
+    outputs = [apply(OPS["pack"](), *x).exp()]
+    arrays = [torch.rand(shape) for shape in shapes]
+    assert_same(graphc.compile(x, outputs, backend="torch")(*arrays)[0], values_of(outputs, x, arrays)[0], bits=True)

@@ -10,7 +10,8 @@ import torch
 
 import graphc
 from graphc import DTypeError, InputError, ShapeError
-from graphc.ir import FUNCTIONS
+from graphc.ir import FUNCTIONS, apply
+from graphc.ops.reductions import Sum
 from graphc.types import DTYPES
 from tests.judge import Array, assert_same, label_of, same_as_torch, special_values
 
@@ -95,3 +96,12 @@ def test_refusals() -> None:
     ):
         x.sum(["rows"])  # type: ignore[list-item]
     assert x.sum(torch.tensor(1)).shape == (2,)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32])
+def test_the_op_sums_in_int64(dtype: torch.dtype) -> None:
+    """As torch, which promotes to it: the function does so before it builds the op."""
+    x = graphc.placeholder("x", (3,), dtype)
+    assert graphc.sum(x).dtype is torch.int64
+    with pytest.raises(DTypeError, match="sums int64 or floating numbers, as torch does, not"):
+        apply(Sum((0,)), x)

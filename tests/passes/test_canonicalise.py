@@ -161,6 +161,7 @@ KEPT: dict[str, Callable[..., Tensor]] = {
     "mean of bfloat16": lambda b, **_: b.to(torch.bfloat16).mean(),
     "x[::2][::2]": lambda x, **_: x[:, ::2][:, ::2],
     "x[:, a:][b:]": lambda x, **_: x[:, 2:][1:],
+    "x[n - 1:]": lambda b, **_: b[b.shape[0] - 1 :],
     "part of a cat": lambda x, y, **_: graphc.cat([x, y])[1:3],
     "(x @ y) read by a product": lambda x, y, **_: x @ (x.T @ y).T,
     "broadcasts of two shapes": lambda x, c, **_: x[:1].broadcast_to(x.shape) * c.broadcast_to(x.shape),

@@ -9,10 +9,13 @@ import pytest
 import torch
 
 import graphc
+from graphc.dims import symbol
 from graphc.ir import Graph, Tensor
 from graphc.ir.verify import verify
 from graphc.passes.fold import MAX_ELEMENTS, fold_constants
 from tests.judge import assert_same, graph_of, results_of
+
+N = symbol("n")
 
 
 def folded(y: Tensor) -> tuple[Graph, int]:
@@ -67,8 +70,17 @@ def test_constants_become_one(name: str) -> None:
         lambda: c(torch.ones(MAX_ELEMENTS + 1)).exp(),
         lambda: graphc.Parameter(torch.ones(2)) * c([1.0, 2.0]),
         lambda: graphc.Parameter(torch.ones(())).exp(),
+        lambda: c([1.0, 2.0, 3.0])[N : N + 1],
+        lambda: c(torch.ones(0, 2)).reshape(N, 0),
     ],
-    ids=["a number that is repeated", "large", "a parameter", "a function of a parameter"],
+    ids=[
+        "a number that is repeated",
+        "large",
+        "a parameter",
+        "a function of a parameter",
+        "a slice at a symbolic position",
+        "a symbolic shape without elements",
+    ],
 )
 def test_what_is_kept(build: Callable[[], Tensor]) -> None:
     graph = graph_of([build()])

@@ -277,3 +277,12 @@ def test_scalar_inputs() -> None:
     program = graphc.compile([x], x * 2.0, backend="reference")
     assert program(torch.tensor(3.0)).item() == 6
     assert program(numpy.float32(3)).item() == 6
+
+
+def test_sizes_have_to_fit_what_was_declared(backend: str) -> None:
+    """Whatever passes make of it: the first of n equal numbers is that number, if there is one."""
+    x, c = graphc.placeholder("x", ("n",)), graphc.placeholder("c", ())
+    program = graphc.compile([x, c], c.broadcast_to(x.shape)[0], backend=backend)
+    assert program(torch.ones(3), torch.tensor(5.0)).item() == 5
+    with pytest.raises(InputError, match=r"^slice: needs n >= 1, but n = 0; built at "):
+        program(torch.ones(0), torch.tensor(5.0))

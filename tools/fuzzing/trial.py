@@ -12,7 +12,7 @@ from unittest import mock
 import torch
 
 import graphc
-from graphc import InputError, State, dims
+from graphc import InputError, State, Tensor, Variable, dims
 from graphc.backends.executable import Bound, Executable
 from graphc.backends.reference import ReferenceExecutable
 from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate, lower, source
@@ -64,16 +64,20 @@ class Trial:
     firm: int = 0
 
     def __post_init__(self) -> None:
-        case = self.case
-        self.random = random.Random(case.seed)
-        outputs = [Output(x.node, OutputRole.OUTPUT, name) for name, x in case.outputs.items()]
-        outputs += [Output(x.node, OutputRole.UPDATE, to.name, to.cell) for to, x in case.updates.items()]
-        self.graph = Graph(tuple(x.node for x in case.inputs), tuple(outputs))
+        self.random = random.Random(self.case.seed)
+        self.graph = self._declared(self.case.updates)
+
+    def _declared(self, updates: Mapping[Variable, Tensor]) -> Graph:
+        outputs = [Output(x.node, OutputRole.OUTPUT, name) for name, x in self.case.outputs.items()]
+        outputs += [Output(x.node, OutputRole.UPDATE, to.name, to.cell) for to, x in updates.items()]
+        return Graph(tuple(x.node for x in self.case.inputs), tuple(outputs))
+
+    def _compiled(self, updates: Mapping[Variable, Tensor]) -> graphc.Program:
+        return graphc.compile(list(self.case.inputs), dict(self.case.outputs), dict(updates), backend="torch")
 
     def run(self) -> None:
         """Raises Mismatch, or whatever graphc raises by mistake."""
-        case = self.case
-        program = graphc.compile(list(case.inputs), dict(case.outputs), dict(case.updates), backend="torch")
+        program = self._compiled(self.case.updates)
         self.source = program.source
         stages = {stage.name: stage.value for stage in program.stages}
         steps = stages["schedule"]
@@ -86,6 +90,8 @@ class Trial:
         self._replay("with poisoned buffers", _torch(steps), exact=True, poisoned=True)
         with mock.patch.object(source, "PART", 3):
             self._replay("in short parts", _torch(steps), exact=True)
+        if self.case.updates:
+            self._take_turns()
         for name, make in self._variants(program.graph):
             self.what = f"compile {name}"
             self._replay(name, make())
@@ -115,8 +121,7 @@ class Trial:
             state = states[k % len(states)]
             assigned = self._assign(state)
             before = {cell: state.read(cell).clone() for cell in program.state.cells}
-            values = {cell: cell.value.clone() for cell in declared.cells} | before
-            expected = expect(declared, inputs, values, sizes, case.seed)
+            expected = expect(declared, inputs, before, sizes, case.seed)
             bases = [base.clone() for _, base in laid]
             with self.random.choice([nullcontext, torch.no_grad, torch.inference_mode])():
                 results = list(program(*self._given(inputs), state=state).values())
@@ -124,10 +129,10 @@ class Trial:
             for (_, base), old in zip(laid, bases):
                 _same_bits(base, old, "an input after the call")
             call = Call(sizes, inputs, k % len(states), assigned, before, expected, results, after)
-            self._compare(call, results, after)
+            self._compare(declared, expected, before, results, after)
             if case.gradients:
                 self.what = f"derivatives against torch.autograd, with {sizes}"
-                judged = expect_derivatives(case, inputs, values, sizes, case.seed)
+                judged = expect_derivatives(case, inputs, before, sizes, case.seed)
                 named = dict(zip(case.outputs, expected))
                 for name, derivative in judged.items():
                     derivative.slack.add_(named[name].slack)
@@ -188,21 +193,45 @@ class Trial:
                 given.append(x)
         return given
 
-    def _compare(self, call: Call, results: Sequence[Array], after: Mapping[Cell, Array]) -> None:
+    def _compare(
+        self,
+        graph: Graph,
+        expected: Sequence[Expected],
+        before: Mapping[Cell, Array],
+        results: Sequence[Array],
+        after: Mapping[Cell, Array],
+    ) -> None:
         unread = iter(results)
         updated = set()
-        for output, expected in zip(self.graph.outputs, call.expected, strict=True):
+        for output, each in zip(graph.outputs, expected, strict=True):
             if output.cell is None:
                 actual, what = next(unread), f"output {output.name!r}"
             else:
                 updated.add(output.cell)
-                actual, what = after.get(output.cell, output.cell.value), f"the new value of {output.cell.name!r}"
-            expected.compare(actual, what)
+                actual, what = after[output.cell], f"the new value of {output.cell.name!r}"
+            each.compare(actual, what)
             self.elements += actual.numel()
-            self.firm += expected.firm
+            self.firm += each.firm
         for cell, value in after.items():
             if cell not in updated:
-                _same_bits(value, call.before[cell], f"the value of {cell.name!r}, which has no update,")
+                _same_bits(value, before[cell], f"the value of {cell.name!r}, which has no update,")
+
+    def _take_turns(self) -> None:
+        """Programs that update more or fewer of the cells, on one State."""
+        updates = list(self.case.updates.items())
+        fewer = [dict(self.random.sample(updates, count)) for count in (0, len(updates) // 2, len(updates))]
+        programs = [(self._declared(each), self._compiled(each)) for each in fewer]
+        _, largest = programs[-1]
+        state = largest.state if self.random.random() < 0.5 else largest.new_state()
+        for k in range(6 if self.calls else 0):
+            call = self.random.choice(self.calls)
+            graph, program = self.random.choice(programs)
+            self.what = f"turn {k}, with {call.sizes}"
+            self.source = program.source
+            before = {cell: state.read(cell).clone() for cell in state.cells}
+            expected = expect(graph, call.inputs, before, call.sizes, self.case.seed)
+            results = list(program(*call.inputs, state=None if state is largest.state else state).values())
+            self._compare(graph, expected, before, results, {cell: state.read(cell) for cell in state.cells})
 
     # Other ways to compile it.
 
@@ -236,9 +265,7 @@ class Trial:
         for k, call in enumerate(self.calls):
             self.what = f"{name}: call {k} with {call.sizes}"
             if call.state not in states:
-                # A cell that has no part in the optimised graph keeps the value of the default State.
-                values = {cell: cell.value.clone() for cell in self.graph.cells}
-                states[call.state] = State(self.graph.cells, values | {c: x.clone() for c, x in call.before.items()})
+                states[call.state] = State(self.graph.cells, {cell: x.clone() for cell, x in call.before.items()})
             state = states[call.state]
             for cell, value in call.before.items():
                 if not exact or cell in call.assigned:
@@ -256,7 +283,7 @@ class Trial:
                 for cell, value in after.items():
                     _same_bits(value, call.after[cell], f"the value of {cell.name!r}")
             else:
-                self._compare(call, results, after)
+                self._compare(self.graph, call.expected, call.before, results, after)
 
 
 def _optimised(graph: Graph, passes: Sequence[Pass]) -> Graph:

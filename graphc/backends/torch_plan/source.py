@@ -301,7 +301,8 @@ class _Imports:
             if isinstance(function, torch._ops.OpOverload):
                 packet, overload = name.split(".")
                 name = packet
-                line = f"from torch import ops; {name} = ops.aten.{packet}.{overload}"
+                # `_op` is what the overload calls; its own wrapper in Python costs a third of a microsecond more.
+                line = f"from torch import ops; {name} = ops.aten.{packet}.{overload}._op"
             elif getattr(torch, name, None) is function:
                 line = f"from torch import {name}"
             elif getattr(torch._C._nn, name, None) is function:
