@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
@@ -133,6 +134,33 @@ def test_a_rate_that_the_program_itself_changes(backend: str) -> None:
     assert [program().item() for _ in range(4)] == [8.0, 6.0, 5.0, 4.5]
     rate.value = 1.0
     assert [program().item() for _ in range(2)] == [4.25, 2.25]
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_a_rate_that_others_change(mode: Callable[[], AbstractContextManager[object]], backend: str) -> None:
+    """Another program, a State, the value itself, in any of torch's modes: the next step knows."""
+    p, rate = Parameter(torch.zeros(2)), Variable(torch.tensor(1.0), name="rate", role=Role.HYPER)
+    program = graphc.compile([], p.sum(), {p: p + rate * 2.0}, backend=backend)
+    double = graphc.compile([], [], {rate: rate * 2.0}, backend=backend)
+    program()
+    ways: list[Callable[[], object]] = [
+        double,
+        double,
+        lambda: setattr(rate, "value", 10.0),
+        lambda: program.state.__setitem__("rate", 100.0),
+        lambda: rate.value.mul_(10.0),
+        lambda: program.state["rate"].copy_(torch.tensor(0.5)),
+    ]
+    for way in ways:
+        with mode():
+            way()
+        program()
+    assert p.value.tolist() == [2.0 * (1 + 2 + 4 + 10 + 100 + 1000 + 0.5)] * 2
+    other = program.new_state()
+    other["rate"] = 3.0
+    program(state=other)
+    program()
+    assert other[p][0].item() - p.value[0].item() == 6.0 - 1.0
 
 
 # Several programs over the same parameters ----------------------------------------------------------------------------
