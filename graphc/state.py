@@ -242,7 +242,7 @@ class State:
         """An independent State with the initial values that construction after `torch.manual_seed(seed)` would give."""
         values = {}
         with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.no_grad():
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # the devices' generators stay as they are
             for cell in sorted(self.cells, key=lambda cell: cell.serial):
                 fresh = torch.empty(self.read(cell).shape, dtype=cell.type.dtype, device=self.device)
                 values[cell] = fresh.copy_(cell.initial())

@@ -11,6 +11,7 @@ off, with buffers reused and not, poisoned and not. The first failure is printed
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import sys
@@ -25,10 +26,10 @@ import torch
 if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.fuzzing.build import build
+from tools.fuzzing.cases import build
 from tools.fuzzing.trial import Trial
 
-__all__ = ["Outcome", "fuzz", "main"]
+__all__ = ["Outcome", "cases", "fuzz", "main"]
 
 
 @dataclass(frozen=True)
@@ -72,20 +73,21 @@ def _size(position: int) -> int:
     return 1 + position // 8 % 30
 
 
-def _cases(seed: int, count: int | None, until: float) -> Iterator[tuple[int, int]]:
+def cases(seed: int, count: int | None = None, until: float = float("inf")) -> Iterator[tuple[int, int]]:
+    """Seeds and sizes: so many, or until a time of the monotonic clock."""
     position = 0
     while (count is None or position < count) and time.monotonic() < until:
         yield seed + position, _size(position)
         position += 1
 
 
-def _batches(cases: Iterator[tuple[int, int]], jobs: int) -> Iterator[Outcome]:
+def _outcomes(chosen: Iterator[tuple[int, int]], jobs: int) -> Iterator[Outcome]:
     if jobs == 1:
-        for case in cases:
+        for case in chosen:
             yield fuzz(*case)
         return
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        while batch := [case for _, case in zip(range(40 * jobs), cases)]:
+        while batch := list(itertools.islice(chosen, 40 * jobs)):
             yield from pool.starmap(fuzz, batch, chunksize=5)
 
 
@@ -101,13 +103,13 @@ def main() -> int:
     options = parser.parse_args()
     start = time.monotonic()
     if options.size is not None:
-        cases = iter([(options.seed, options.size)])
+        chosen = iter([(options.seed, options.size)])
     else:
         until = start + 60 * options.minutes if options.minutes is not None else float("inf")
         count = options.count if options.minutes is not None or options.count is not None else 200
-        cases = _cases(options.seed, count, until)
+        chosen = cases(options.seed, count, until)
     done = nodes = elements = firm = failures = 0
-    for outcome in _batches(cases, options.jobs):
+    for outcome in _outcomes(chosen, options.jobs):
         done += 1
         nodes, elements, firm = nodes + outcome.nodes, elements + outcome.elements, firm + outcome.firm
         if outcome.report:

@@ -281,7 +281,7 @@ class _Planner:
                 continue
             if self.start[node] < self.schedule.settings:
                 continue  # not every call computes it
-            is_free = last_read.get(group, -1) <= self.start[node] and self._total(group) == node.type.numel
+            is_free = last_read.get(group, -1) <= self.start[node] and dims.same(self._total(group), node.type.numel)
             if is_free and all(self._may_overwrite(step, x, group) for x in step.operands):
                 taken[node] = group
         return taken

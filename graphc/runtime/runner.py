@@ -41,7 +41,10 @@ class _Pool:
             return None  # another thread took the last one
 
     def put(self, sizes: tuple[int, ...], bound: Bound) -> None:
-        self.idle.setdefault(sizes, []).append(bound)
+        # Taken out and put back, so that the sizes used last stay. If threads meet here, a binding is made once more.
+        waiting = self.idle.pop(sizes, None) or []
+        waiting.append(bound)
+        self.idle[sizes] = waiting
         while len(self.idle) > KEPT_BINDINGS:
             self.idle.popitem(last=False)
 
@@ -110,13 +113,16 @@ class Runner:
         bound = pool.take(sizes)
         if bound is None or not bound.is_current(state):
             bound = self._bind(sizes, state)
+        run = bound.run
+        if torch.is_autocast_enabled(state.device.type):
+            run = torch.autocast(state.device.type, enabled=False)(run)  # dtypes are those that were declared
         limit, threads = self._threads or bound.threads, torch.get_num_threads()
         if limit is None or limit == threads:
-            results = bound.run(*arrays)
+            results = run(*arrays)
         else:
             try:
                 torch.set_num_threads(limit)
-                results = bound.run(*arrays)
+                results = run(*arrays)
             finally:
                 torch.set_num_threads(threads)
         pool.put(sizes, bound)

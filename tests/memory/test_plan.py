@@ -105,6 +105,15 @@ def test_a_product_is_not_written_over_its_operand() -> None:
     assert copied(trained({p: (p @ p).T})) == ["p"]
 
 
+def test_a_piece_of_a_value_of_symbolic_size() -> None:
+    """Whether it is the whole depends on the call."""
+    p, b = parameter(1), graphc.placeholder("b", ("n",))
+    program = graphc.compile([b], b.sum(), {p: (b * b)[0].reshape(1)}, backend="torch")
+    for n in (3, 1):
+        program(torch.arange(1.0, n + 1) * n)
+        assert_same(p.value, torch.tensor([float(n * n)]))
+
+
 def test_what_only_settings_decide_is_copied() -> None:
     """It is computed when one of them is set, but the cell may change at any time."""
     p, h = parameter(3), Variable(torch.ones(1, 3), name="h", role=Role.HYPER)

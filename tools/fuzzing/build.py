@@ -7,21 +7,21 @@ of their ops and values stay moderate. Wild cases do without that and have speci
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
 import graphc
-from graphc import Parameter, Tensor, Variable, dims, optim
+from graphc import Parameter, Tensor, Variable, dims
 from graphc.dims import Size, symbol
 from graphc.errors import GraphcError
 from graphc.ir import OPS, Arg, Node, Op, Role, apply, topological_order
 from graphc.types import DTYPES, TensorType, same_shape
 from tools.fuzzing.forms import FORMS, REARRANGEMENTS
 
-__all__ = ["Builder", "Case", "build", "draw"]
+__all__ = ["PLAIN", "Builder", "draw"]
 
 Array = torch.Tensor
 LARGEST = 1e4
@@ -36,33 +36,6 @@ NAMES = ["x", "points", "in 1", "class", "π", "x", '"; raise SystemExit #', "in
 
 class Refused(Exception):  # noqa: N818 - not an error: a choice that does not fit, and the builder makes another
     """A choice that does not fit."""
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A graph to try. `draws` tells how the values of each input are drawn.
-
-    `gradients` names the outputs that are derivatives of `loss` by `wrt`, `seconds` those of Σ gradient · weight.
-    """
-
-    seed: int
-    size: int
-    inputs: tuple[Tensor, ...]
-    draws: Mapping[Node, Arg]
-    outputs: Mapping[str, Tensor]
-    updates: Mapping[Variable, Tensor]
-    bindings: tuple[Mapping[str, int], ...]
-    loss: Tensor | None = None
-    wrt: tuple[Tensor, ...] = ()
-    gradients: tuple[str, ...] = ()
-    weights: tuple[Tensor, ...] = ()
-    seconds: tuple[str, ...] = ()
-    is_wild: bool = False
-
-
-def build(seed: int, size: int) -> Case:
-    """The case with this seed; about `size` ops are chosen."""
-    return Builder(seed, size).build()
 
 
 def draw(arg: Arg, shape: Sequence[int], generator: torch.Generator, wild: bool = False) -> Array:
@@ -84,6 +57,7 @@ class Builder:
         self.random = random.Random(f"{seed} {size}")
         self.generator = torch.Generator().manual_seed(self.random.getrandbits(48))
         self.is_wild = self.chance(0.08)
+        self.is_training = self.chance(0.4)
         self.main = self.random.choice([torch.float32, torch.float64])
         self.sizes = {"n": self.random.randint(2, 6), "m": self.random.randint(2, 5)}
         self.pool: list[Tensor] = []
@@ -92,19 +66,18 @@ class Builder:
         self.inputs: list[Tensor] = []
         self.variables: list[Variable] = []
         self.network: Tensor | None = None
+        self._start()
 
-    def build(self) -> Case:
-        is_training = self.chance(0.4)
-        self._start(is_training)
+    def grow(self) -> None:
+        """Choose ops, from what the pool has."""
         steps = [self.from_sample] * 11 + [self.rearranged] * 5 + [self.formed] * 5
         goal = len(self.pool) + self.size
         for _ in range(8 * self.size):
             if len(self.pool) >= goal:
                 break
             self.attempt(self.random.choice(steps))
-        return self._training() if is_training else self._differentiated()
 
-    def _start(self, is_training: bool) -> None:
+    def _start(self) -> None:
         """Inputs that determine the named sizes, and parameters."""
         n, m = symbol("n"), symbol("m")
         self.placeholder(TensorType((n, self.static_size()), self.main))
@@ -112,9 +85,9 @@ class Builder:
         if self.chance(0.2):
             self.placeholder(TensorType((self.random.choice([n + 1, 2 * n, n * m]), 3), self.main))
         shape = self.shape(static=True)
-        for _ in range(self.random.randint(2, 4) if is_training else self.random.randint(0, 2)):
+        for _ in range(self.random.randint(2, 4) if self.is_training else self.random.randint(0, 2)):
             self.parameter(TensorType(shape if self.chance(0.4) else self.shape(static=True), self.main))
-        if self.chance(0.5 if is_training else 0.1):
+        if self.chance(0.5 if self.is_training else 0.1):
             self.network = self._network(self.inputs[0])
 
     def _network(self, x: Tensor) -> Tensor:
@@ -175,13 +148,13 @@ class Builder:
         x = graphc.placeholder(name, type_.shape, type_.dtype)
         integer = arg.integer or self.chance(0.15)
         self.draws[x.node] = replace(arg, dtype=type_.dtype, integer=integer)
-        self.values[x.node] = self._draw(type_, self.draws[x.node])
+        self.values[x.node] = self.draw(type_, self.draws[x.node])
         self.inputs.append(x)
         self.pool.append(x)
         return x
 
     def parameter(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
-        value = self._draw(type_, replace(arg, dtype=type_.dtype))
+        value = self.draw(type_, arg)
         name = f"p{len(self.variables)}" if self.chance(0.8) else self.random.choice(NAMES)
         x: Variable
         if type_.dtype.is_floating_point and self.chance(0.65):
@@ -195,17 +168,18 @@ class Builder:
 
     def constant(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
         if type_.is_static and self.chance(0.5):
-            x = graphc.constant(self._draw(type_, replace(arg, dtype=type_.dtype)))
+            x = graphc.constant(self.draw(type_, arg))
         else:
             number = draw(replace(arg, dtype=type_.dtype, integer=self.chance(0.5)), (), self.generator)
             x = graphc.constant(number).broadcast_to(type_.shape)
         return self.keep(x)
 
-    def _draw(self, type_: TensorType, arg: Arg) -> Array:
+    def draw(self, type_: TensorType, arg: Arg = PLAIN) -> Array:
+        """Values of this type, at the sizes of the builder."""
         shape = [dims.evaluate(size, self.sizes) for size in type_.shape]
         if any(size < 0 for size in shape):
             raise Refused
-        return draw(arg, shape, self.generator)
+        return draw(replace(arg, dtype=type_.dtype), shape, self.generator)
 
     def keep(self, x: Tensor) -> Tensor:
         """`x`, taken into the pool when its value is a moderate one."""
@@ -340,189 +314,6 @@ class Builder:
         if old.is_floating_point and not new.is_floating_point and op.name == "cast":
             return op, list(types)
         return op, [TensorType(type_.shape, new if type_.dtype is old else type_.dtype) for type_ in types]
-
-    # Results.
-
-    def _differentiated(self) -> Case:
-        """Outputs, and gradients of a random loss by leaves and by other tensors."""
-        outputs = self._outputs()
-        loss = self._loss()
-        if loss is None:
-            return self._case(outputs)
-        reached = set(topological_order([loss.node]))
-        floating = [x for x in self.pool if x.dtype.is_floating_point and (x.node in reached or self.chance(0.1))]
-        leaves = [x for x in floating if not x.node.inputs and (x.node in self.draws or x.node.op.cell is not None)]
-        inner = [x for x in floating if x.node in self._active()]
-        wrt = leaves[-6:] + self.random.sample(inner, min(len(inner), self.random.choice([0, 0, 1, 2])))
-        gradients = graphc.grad(loss, wrt)
-        outputs["loss"] = loss
-        outputs.update({f"gradient{i}": gradient for i, gradient in enumerate(gradients)})
-        names = tuple(f"gradient{i}" for i in range(len(gradients)))
-        case = self._case(outputs, loss=loss, wrt=tuple(wrt), gradients=names)
-        if not wrt or self.is_wild or not self.chance(0.3):
-            return case
-        weights = [self.placeholder(gradient.type) for gradient in gradients]
-        total = sum((g * w).to(self.main).sum() for g, w in zip(gradients, weights))
-        assert isinstance(total, Tensor)
-        seconds = {f"second{i}": second for i, second in enumerate(graphc.grad(total, wrt))}
-        return self._case(
-            {**outputs, **seconds}, loss=loss, wrt=tuple(wrt), gradients=names, weights=tuple(weights),
-            seconds=tuple(seconds),
-        )  # fmt: skip
-
-    def _active(self) -> set[Node]:
-        """Inner nodes that a floating leaf reaches by floating nodes: only these have gradients in torch."""
-        found: set[Node] = set()
-        for node in topological_order(x.node for x in self.pool):
-            leaves = [x for x in node.inputs if x in self.draws or x.op.cell is not None]
-            if node.type.dtype.is_floating_point and any(
-                x in found or (x in leaves and x.type.dtype.is_floating_point) for x in node.inputs
-            ):
-                found.add(node)
-        return found
-
-    def _training(self) -> Case:
-        """Outputs, and updates: an optimiser for some parameters, one formula for several, anything for the rest."""
-        outputs = self._outputs()
-        updates: dict[Variable, Tensor] = {}
-        loss = self._loss()
-        free = list(self.variables)
-        if loss is not None:
-            outputs["loss"] = loss
-            if self.chance(0.6):
-                updates.update(self._optimised(loss, free))
-            elif self.chance(0.6):
-                updates.update(self._decayed(loss, free))
-        free = [variable for variable in free if variable not in updates]
-        self.random.shuffle(free)
-        while free:
-            variable = free.pop()
-            twin = next((other for other in free if other.type == variable.type), None)
-            if twin is not None and self.chance(0.3):
-                free = [other for other in free if other is not twin]
-                updates.update({variable: twin, twin: variable})
-            elif self.chance(0.75):
-                new = self._updated(variable)
-                if new is not None:
-                    updates[variable] = new
-        for variable, new in updates.items():
-            if self.chance(0.2):
-                value = self.random.choice([variable, new, variable.reshape(-1), new * 2 if new.ndim else new])
-                outputs[f"of {len(outputs)}"] = value
-        return self._case(outputs, updates=dict(self.random.sample(list(updates.items()), len(updates))), loss=loss)
-
-    def _optimised(self, loss: Tensor, variables: Sequence[Variable]) -> Mapping[Variable, Tensor]:
-        parameters = [x for x in variables if isinstance(x, Parameter) and self.chance(0.85)]
-        if not parameters:
-            return {}
-        coin = self.chance
-        if coin(0.5):
-            momentum = self.random.choice([0, 0.9])
-            nesterov = bool(momentum) and coin(0.4)
-            optimizer: Any = optim.SGD(
-                parameters, 0.1, momentum=momentum, dampening=0.3 if momentum and not nesterov and coin(0.3) else 0,
-                weight_decay=self.random.choice([0, 0.01]), nesterov=nesterov,
-            )  # fmt: skip
-        else:
-            decay = self.random.choice([0, 0.01])
-            optimizer = optim.Adam(parameters, 0.01, eps=1e-3, weight_decay=decay, amsgrad=coin(0.3))
-        try:
-            return dict(optimizer.minimize(loss))
-        except graphc.GradientError:
-            return {}
-
-    def _decayed(self, loss: Tensor, variables: Sequence[Variable]) -> Mapping[Variable, Tensor]:
-        """A formula of our own, the same for several."""
-        rate = self.number(self.main)
-        chosen = [x for x in variables if x.dtype is self.main]
-        formulas: list[Callable[[Tensor, Tensor], Tensor]] = [
-            lambda p, g: p - g * rate,
-            lambda p, g: graphc.where(p > g, p * 0.5, rate),
-            lambda p, g: (p.tanh() + g * g.sigmoid()).clamp(-1.0, 1.0),
-            lambda p, g: rate.broadcast_to(p.shape).maximum(0.25),
-            lambda p, g: p.to(torch.float64).sigmoid().to(p.dtype),
-            lambda p, g: (p == g).to(p.dtype) * rate + p,
-            lambda p, g: g.tanh() * p.tanh() - p.tanh(),
-        ]
-        formula = self.random.choice(formulas)
-        return {p: formula(p, g) for p, g in zip(chosen, graphc.grad(loss, chosen))}
-
-    def _updated(self, variable: Variable) -> Tensor | None:
-        """A new value of any kind."""
-        exact = [x for x in self.pool if x.type == variable.type]
-        makers: list[Callable[[], Tensor | None]] = [
-            lambda: self.adapted(variable.type),
-            lambda: self.operand(variable.type),
-            lambda: self.random.choice(exact),
-            lambda: variable,
-            lambda: variable.T if variable.ndim else variable,
-            lambda: self.operand(variable.type) * 0.5 + variable,
-            lambda: (self.operand(TensorType((variable.numel(),), variable.dtype)) * 2).reshape(variable.shape),
-            lambda: self._setting(variable),
-            lambda: variable + self.random.choice(self.variables).sum().to(variable.dtype) * 0.1,
-            lambda: graphc.where(variable > 0, variable, self.operand(variable.type)),
-        ]
-        for _ in range(5):
-            x = self.attempt(self.random.choice(makers))
-            if x is not None and x.type == variable.type:
-                return x
-        return None
-
-    def _setting(self, variable: Variable) -> Tensor:
-        """A value that depends on hyper-parameters only."""
-        value = self._draw(TensorType((1, *variable.shape), variable.dtype), replace(PLAIN, dtype=variable.dtype))
-        setting = Variable(value, name="setting", role=Role.HYPER)
-        self.values[setting.node] = value
-        self.variables.append(setting)
-        doubled = setting + setting
-        return self.random.choice([doubled, setting, doubled.sum(0)]).reshape(variable.shape)
-
-    def _loss(self) -> Tensor | None:
-        terms: list[Tensor] = []
-        for i in range(self.random.randint(1, 3)):
-            x = self.pick(lambda x: x.dtype.is_floating_point)
-            if i == 0 and self.network is not None and self.chance(0.8):
-                x = self.network
-            kinds = [
-                lambda x: (x * self.placeholder(x.type)).sum(),
-                lambda x: (x * self.operand(x.type)).sum(),
-                lambda x: x.mean(),
-                lambda x: x.sum(),
-                lambda x: (x.square() * 0.1).mean(),
-            ]
-            kind = self.random.choice(kinds)
-            term = self.attempt(lambda x=x, kind=kind: kind(x).to(self.main))
-            if term is not None:
-                terms.append(term)
-        if not terms:
-            return None
-        loss = sum(terms[1:], start=terms[0])
-        return self.attempt(lambda: loss.reshape((1, 1)) if self.chance(0.1) else loss)
-
-    def _outputs(self) -> dict[str, Tensor]:
-        read = {node for x in self.pool for node in x.node.inputs}
-        ends = [x for x in self.pool if x.node not in read and x.node.inputs]
-        chosen = self.random.sample(ends, min(len(ends), self.random.randint(1, 4)))
-        for _ in range(self.random.choice([0, 0, 1, 2, 3])):
-            x = self.pick()
-            chosen.append(self.random.choice([x, x.reshape(-1), x.T if x.ndim else x, x[None]]))
-        if chosen and self.chance(0.2):
-            chosen.append(self.random.choice(chosen))
-        return {f"output{i}": x for i, x in enumerate(chosen or [self.pick()])}
-
-    def _case(self, outputs: Mapping[str, Tensor], **more: Any) -> Case:
-        updates: Mapping[Variable, Tensor] = more.pop("updates", {})
-        results = (*outputs.values(), *updates.values(), *more.get("weights", ()))
-        needed = set(topological_order(x.node for x in results))
-        inputs = [x for i, x in enumerate(self.inputs) if i < 2 or x.node in needed or self.chance(0.3)]
-        self.random.shuffle(inputs)
-        bindings: list[Mapping[str, int]] = [self.sizes]
-        bindings += [{name: self.random.randint(0, 7) for name in self.sizes} for _ in range(2)]
-        bindings += [dict.fromkeys(self.sizes, size) for size in (0, 1)]
-        return Case(
-            self.seed, self.size, tuple(inputs), self.draws, dict(outputs), updates, tuple(bindings),
-            is_wild=self.is_wild, **more,
-        )  # fmt: skip
 
 
 def _truncates(node: Node) -> bool:

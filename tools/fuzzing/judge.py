@@ -15,7 +15,7 @@ import torch
 
 from graphc import Tensor, dims
 from graphc.ir import Cell, Graph, Node, Op, Output, OutputRole
-from tools.fuzzing.build import Case
+from tools.fuzzing.cases import Case
 
 __all__ = ["Expected", "Mismatch", "evaluate", "expect", "expect_derivatives"]
 

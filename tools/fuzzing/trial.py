@@ -24,7 +24,8 @@ from graphc.passes import PASSES, Pass
 from graphc.passes.canonicalise import RULES
 from graphc.runtime.signature import Signature
 from graphc.schedule import Pattern, Schedule, schedule
-from tools.fuzzing.build import Case, draw
+from tools.fuzzing.build import draw
+from tools.fuzzing.cases import Case
 from tools.fuzzing.judge import Expected, Mismatch, expect, expect_derivatives
 
 __all__ = ["Trial"]
