@@ -23,6 +23,9 @@ __all__ = ["Runner"]
 KEPT_BINDINGS = 8
 """How many combinations of sizes keep their workspaces, for each State."""
 
+AUTOCASTING = ("cpu", "cuda", "mps", "xpu")
+"""The kinds of devices for which `torch.autocast` exists."""
+
 KEPT_LOOKS = 1024
 """How many combinations of input shapes are remembered as checked."""
 
@@ -113,9 +116,9 @@ class Runner:
         bound = pool.take(sizes)
         if bound is None or not bound.is_current(state):
             bound = self._bind(sizes, state)
-        run = bound.run
-        if torch.is_autocast_enabled(state.device.type):
-            run = torch.autocast(state.device.type, enabled=False)(run)  # dtypes are those that were declared
+        run, kind = bound.run, state.device.type
+        if kind in AUTOCASTING and torch.is_autocast_enabled(kind):
+            run = torch.autocast(kind, enabled=False)(run)  # dtypes are those that were declared
         limit, threads = self._threads or bound.threads, torch.get_num_threads()
         if limit is None or limit == threads:
             results = run(*arrays)
