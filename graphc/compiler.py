@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -16,6 +14,7 @@ from graphc.backends.reference import ReferenceExecutable
 from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate, lower
 from graphc.errors import CompileError
 from graphc.ir import Graph, Node, Output, OutputRole, Tensor
+from graphc.ir.collection import collector_paused
 from graphc.ir.verify import verify
 from graphc.memory import check, plan
 from graphc.ops import Placeholder
@@ -52,7 +51,7 @@ def compile(
     """
     backend = _check_backend(backend)
     _check_threads(threads)
-    with _collector_paused():
+    with collector_paused():
         return _compile(inputs, outputs, updates or {}, backend, threads)
 
 
@@ -78,21 +77,6 @@ def _compile(
         return compile(inputs, outputs, backend=backend, threads=threads)
 
     return Program(declared, graph, form, backend, executable, stages.done, threads, evaluation)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """No cyclic garbage collection meanwhile: passes make many objects and no cycles, and one full collection of a
-    process that holds torch takes ten times as long as compiling a small network.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    try:
-        gc.disable()
-        yield
-    finally:
-        gc.enable()
 
 
 def _torch_plan(graph: Graph, stages: _Stages) -> TorchExecutable:

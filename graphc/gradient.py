@@ -11,6 +11,7 @@ from typing import overload
 from graphc import dims
 from graphc.errors import GradientError, type_name
 from graphc.ir import FUNCTIONS, Node, Tensor, complaint, topological_order
+from graphc.ir.collection import collector_paused
 from graphc.ir.origin import inherited
 from graphc.types import TensorType, dtype_name
 
@@ -38,10 +39,11 @@ def grad(loss: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
     if loss.node in between:
         with inherited(loss.node.origin, gradient=True):
             cotangents[loss.node] = _filled(1.0, loss.type)
-    for node in reversed(order):
-        if node in between and node in cotangents and node.inputs:
-            with inherited(node.origin, gradient=True):
-                _pull(node, cotangents, between)
+    with collector_paused():
+        for node in reversed(order):
+            if node in between and node in cotangents and node.inputs:
+                with inherited(node.origin, gradient=True):
+                    _pull(node, cotangents, between)
     results = [cotangents.get(target.node) for target in targets]
     gradients = [
         _filled(0.0, target.type) if result is None else result for target, result in zip(targets, results, strict=True)

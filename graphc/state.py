@@ -210,7 +210,8 @@ class State:
             cell.value = storage
         else:
             self._values[cell] = storage
-        State.moves += 1  # last, so that whoever reads the old tensor meanwhile has the old count, too
+        with _busy_lock:  # counting is a read and a write
+            State.moves += 1  # last, so that whoever reads the old tensor meanwhile has the old count, too
 
     def __getitem__(self, key: str | Variable) -> Array:
         return self.read(self._find(key))

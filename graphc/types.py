@@ -110,7 +110,9 @@ def as_index(value: object) -> int | None:
     """`value` as an int when it is a whole number of any library's, else None. Booleans and arrays are not."""
     if isinstance(value, int):
         return None if isinstance(value, bool) else int(value)
-    if not hasattr(value, "__index__") or getattr(value, "ndim", 0) != 0 or getattr(value, "dtype", None) is torch.bool:
+    if isinstance(value, Dim) or not hasattr(value, "__index__"):
+        return None
+    if getattr(value, "ndim", 0) != 0 or getattr(value, "dtype", None) is torch.bool:
         return None
     try:
         return operator.index(value)

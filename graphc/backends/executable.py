@@ -25,6 +25,15 @@ class Bound(Protocol):
         """How many threads the work is worth; None for as many as there are."""
         ...
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the workspace."""
+        ...
+
+    def reads_and_writes(self, address: int) -> bool:
+        """Whether an input at `address` would change while the step runs, since an updated cell lies there."""
+        ...
+
     def is_current(self, state: State) -> bool:
         """Whether the State still keeps its values where this binding reads and writes them."""
         ...

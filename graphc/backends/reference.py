@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from weakref import ref
 
 from graphc.ir import Graph, Node
 from graphc.state import State
@@ -27,26 +28,34 @@ def evaluate(graph: Graph, inputs: Sequence[Array], sizes: Mapping[str, int], st
     return values
 
 
-@dataclass(frozen=True, eq=False)
 class _ReferenceBound:
-    graph: Graph
-    sizes: Mapping[str, int]
-    state: State
-    threads: int | None = None
+    """Evaluates with one State, which it does not keep alive."""
+
+    threads = None
+    nbytes = 0
+
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], state: State) -> None:
+        self._graph = graph
+        self._sizes = sizes
+        self._state = ref(state)
 
     def is_current(self, state: State) -> bool:
-        return state is self.state
+        return state is self._state()
+
+    def reads_and_writes(self, address: int) -> bool:
+        return False  # every new value is complete before the first is stored
 
     def run(self, *inputs: Array) -> list[Array]:
-        values = evaluate(self.graph, inputs, self.sizes, self.state)
-        results = [values[output.node].clone() for output in self.graph.outputs]
+        state = self._state()
+        assert state is not None, "whoever calls holds the State"
+        values = evaluate(self._graph, inputs, self._sizes, state)
+        results = [values[output.node].clone() for output in self._graph.outputs]
         given = []
-        # Every new value is complete before the first is stored: updates read the values from before the step.
-        for output, result in zip(self.graph.outputs, results, strict=True):
+        for output, result in zip(self._graph.outputs, results, strict=True):
             if output.cell is None:
                 given.append(result)
             else:
-                self.state.read(output.cell).copy_(result)
+                state.read(output.cell).copy_(result)
         return given
 
 

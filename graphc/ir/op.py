@@ -28,12 +28,12 @@ class TorchCall:
 
     The call is `function(*operands, *arguments, **keywords)`; `arguments` and `keywords` name attributes of the op.
     Forms: `out` writes into `out=`; `into` takes the destination first, as `copy_` does; `view` returns a view of its
-    only operand; `new` returns a tensor of its own. `alias` lists the operands whose memory `out` may be; torch is
-    silently wrong when an output aliases an operand that is not listed.
+    only operand. `alias` lists the operands whose memory `out` may be; torch is silently wrong when an output aliases
+    an operand that is not listed.
     """
 
     function: Callable[..., Any]
-    form: Literal["out", "into", "view", "new"] = "out"
+    form: Literal["out", "into", "view"] = "out"
     alias: tuple[int, ...] = ()
     arguments: tuple[str, ...] = ()
     keywords: Mapping[str, str] = field(default_factory=dict)
@@ -41,6 +41,15 @@ class TorchCall:
     """The operands are passed as one tuple, as to `torch.cat`."""
     destination: str = "out"
     """The keyword of the `out` form."""
+    factory: tuple[str, ...] = ()
+    """Attributes that decide, once sizes are bound, what is called: `function(*factory)` gives the function."""
+
+    def arguments_of(self, op: Op) -> tuple[tuple[object, ...], dict[str, object]]:
+        """What the call passes after the operands: the positional arguments, and those by keyword."""
+        return (
+            tuple(getattr(op, name) for name in self.arguments),
+            {keyword: getattr(op, name) for keyword, name in self.keywords.items()},
+        )
 
 
 @dataclass(frozen=True)

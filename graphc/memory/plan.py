@@ -93,19 +93,21 @@ class MemoryPlan:
 
     def __str__(self) -> str:
         lines = []
+        inside: dict[Area, list[tuple[Node, Place]]] = {}
+        for node, place in self.places.items():
+            inside.setdefault(place.area, []).append((node, place))
         for slot in self.slots:
             lines.append(f"{slot}: {' | '.join(f'{size} bytes' for size in dict.fromkeys(slot.sizes))}")
-            for node, place in self.places.items():
-                if place.area is slot:
-                    first, last = self.lifetimes[node]
-                    at = f" at {place.offset}" if place.offset else ""
-                    lines.append(f"  steps {first}..{last}: {self.names[node]} : {node.type}{at}")
+            for node, place in inside.get(slot, ()):
+                first, last = self.lifetimes[node]
+                at = f" at {place.offset}" if place.offset else ""
+                lines.append(f"  steps {first}..{last}: {self.names[node]} : {node.type}{at}")
         for group in self.groups:
             lines.append(f"{group}: {', '.join(f'{one_line(cell.name)} {cell.type}' for cell in group.cells)}")
             lines.extend(
                 f"  updated in place by {self.names[node]}"
-                for node, place in self.places.items()
-                if place.area is group and not isinstance(node.op, (CellValue, Pack))
+                for node, _ in inside.get(group, ())
+                if not isinstance(node.op, (CellValue, Pack))
             )
         lines.extend(
             f"copied at the end: {one_line(output.name)} = {self.names[output.node]}" for output in self.copies

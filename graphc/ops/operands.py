@@ -9,8 +9,8 @@ import torch
 from graphc import dims
 from graphc.dims import Size
 from graphc.errors import DTypeError, ShapeError, brief, type_name
-from graphc.ir import FUNCTIONS, Tensor, TensorLike, complaint, is_number, is_tensor_like
-from graphc.types import as_index, dtype_name
+from graphc.ir import FUNCTIONS, OPS, Tensor, TensorLike, apply, complaint, is_number, is_tensor_like
+from graphc.types import as_index, dtype_name, same_shape
 
 __all__ = ["as_tensor", "broadcast_shapes", "is_number", "normalise_dim", "normalise_dims", "operands", "result_dtype"]
 
@@ -98,15 +98,19 @@ def _held(name: str, value: int, dtype: torch.dtype, wraps: bool) -> int | float
 
 def broadcast(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     """All tensors with one shape."""
-    if all(tensor.shape is tensors[0].shape for tensor in tensors):
+    first = tensors[0].shape
+    if all(tensor.shape is first for tensor in tensors):
         return list(tensors)
     shape = broadcast_shapes(name, tensors)
-    return [FUNCTIONS["broadcast_to"](tensor, shape) for tensor in tensors]
+    op = OPS["broadcast"](shape)  # type: ignore[call-arg]  # the op behind the name
+    return [tensor if same_shape(tensor.shape, shape) else apply(op, tensor, name=name) for tensor in tensors]
 
 
 def broadcast_shapes(name: str, tensors: Sequence[Tensor], trailing: int = 0) -> tuple[Size, ...]:
     """The shape that torch's broadcasting gives, all but the last `trailing` sizes taken. Raises ShapeError."""
-    shapes = [tensor.shape[: tensor.ndim - trailing] for tensor in tensors]
+    shapes = [tensor.shape[: tensor.ndim - trailing] if trailing else tensor.shape for tensor in tensors]
+    if sum(map(bool, shapes)) <= 1:
+        return next(filter(bool, shapes), ())
     result: list[Size] = []
     for back in range(1, max(map(len, shapes)) + 1):
         size: Size = 1

@@ -55,6 +55,11 @@ class Reshape(Op):
             yield Sample(cls(after), (Arg(before),))
 
 
+def copy_reshaped(out: Array, x: Array) -> Array:
+    """Copy the elements of x, in row-major order, to `out`, which is contiguous and may have another shape."""
+    return out.view(x.shape).copy_(x)
+
+
 @dataclass(frozen=True)
 class Permute(Op):
     """Dimension d of the result is dimension dims[d] of x."""
@@ -244,6 +249,8 @@ class Cat(Op):
 
 def _sizes(name: str, shape: Any, x: Tensor) -> list[Size]:
     """A target shape, in which -1 is left as it is."""
+    if type(shape) is tuple and all(isinstance(size, Dim) or (type(size) is int and size >= 0) for size in shape):
+        return list(shape)
     entries = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else [shape]
     try:
         return [-1 if as_index(entry) == -1 else check_shape([entry])[0] for entry in entries]

@@ -23,6 +23,9 @@ __all__ = ["Runner"]
 KEPT_BINDINGS = 8
 """How many combinations of sizes keep their workspaces, for each State."""
 
+KEPT_BYTES = 1 << 28
+"""When new sizes come and all workspaces together are larger than this, only the one that was used last is kept."""
+
 AUTOCASTING = ("cpu", "cuda", "mps", "xpu")
 """The kinds of devices for which `torch.autocast` exists."""
 
@@ -44,12 +47,16 @@ class _Pool:
             return None  # another thread took the last one
 
     def put(self, sizes: tuple[int, ...], bound: Bound) -> None:
+        is_new = sizes not in self.idle
         # Taken out and put back, so that the sizes used last stay. If threads meet here, a binding is made once more.
         waiting = self.idle.pop(sizes, None) or []
         waiting.append(bound)
         self.idle[sizes] = waiting
-        while len(self.idle) > KEPT_BINDINGS:
+        while len(self.idle) > (KEPT_BINDINGS if not is_new or self.nbytes() <= KEPT_BYTES else 1):
             self.idle.popitem(last=False)
+
+    def nbytes(self) -> int:
+        return sum(bound.nbytes for waiting in list(self.idle.values()) for bound in waiting)
 
 
 class Runner:
@@ -116,6 +123,8 @@ class Runner:
         bound = pool.take(sizes)
         if bound is None or not bound.is_current(state):
             bound = self._bind(sizes, state)
+        if self._updated and any(bound.reads_and_writes(array.data_ptr()) for array in arrays):
+            arrays = [array.clone() for array in arrays]
         run, kind = bound.run, state.device.type
         if kind in AUTOCASTING and torch.is_autocast_enabled(kind):
             run = torch.autocast(kind, enabled=False)(run)  # dtypes are those that were declared

@@ -14,7 +14,7 @@ from graphc import dims
 from graphc.ir import Graph, Node, Role, TorchCall
 from graphc.ir.printer import names_of
 from graphc.ops import Placeholder
-from graphc.ops.views import Broadcast, Permute, Reshape, Slice
+from graphc.ops.views import Broadcast, Permute, Reshape, Slice, copy_reshaped
 from graphc.types import same_shape
 
 __all__ = ["Match", "Pattern", "Schedule", "Step", "schedule"]
@@ -181,14 +181,7 @@ def _choose(node: Node, patterns: Sequence[Pattern], users: dict[Node, tuple[Nod
     call = node.op.torch
     if call is None:
         return Step(node, node.inputs, None)
-    arguments = tuple(getattr(node.op, name) for name in call.arguments)
-    keywords = {keyword: getattr(node.op, name) for keyword, name in call.keywords.items()}
-    return Step(node, node.inputs, call, arguments, keywords)
-
-
-def copy_reshaped(out: object, x: object) -> object:
-    """Copy the elements of x, in row-major order, to `out`, which is contiguous and may have another shape."""
-    return out.view(x.shape).copy_(x)  # type: ignore[attr-defined]  # torch tensors
+    return Step(node, node.inputs, call, *call.arguments_of(node.op))
 
 
 def _copy_where_no_view_exists(steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ class Builder:
 
     def __init__(self, seed: int, size: int) -> None:
         self.seed, self.size = seed, size
-        self.random = random.Random(f"{seed} {size}")
+        self.random: random.Random = random.Random(f"{seed} {size}")
         self.generator = torch.Generator().manual_seed(self.random.getrandbits(48))
         self.is_wild = self.chance(0.08)
         self.is_training = self.chance(0.4)
@@ -236,7 +237,7 @@ class Builder:
                 except GraphcError:
                     continue
                 if result is not None and same_shape(result.shape, type_.shape):
-                    return self.attempt(lambda result=result: self.cast(result, type_.dtype))
+                    return self.attempt(partial(self.cast, result, type_.dtype))
         return None
 
     def cast(self, x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -343,7 +344,7 @@ def _broadcast(x: Tensor, shape: Sequence[Size]) -> Tensor | None:
 
 
 def _permuted(x: Tensor, shape: Sequence[Size]) -> Tensor | None:
-    free, order = list(range(x.ndim)), []
+    free, order = list(range(x.ndim)), list[int]()
     for size in reversed(shape):
         found = next((d for d in free if dims.same(x.shape[d], size)), None)
         if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -193,17 +194,16 @@ def _loss(b: Builder) -> Tensor | None:
         x = b.pick(lambda x: x.dtype.is_floating_point)
         if i == 0 and b.network is not None and b.chance(0.8):
             x = b.network
-        kinds = [
+        kinds: list[Callable[[Tensor], Tensor]] = [
             lambda x: (x * b.placeholder(x.type)).sum(),
             lambda x: (x * b.operand(x.type)).sum(),
             lambda x: x.mean(),
             lambda x: x.sum(),
             lambda x: (x.square() * 0.1).mean(),
         ]
-        kind = b.random.choice(kinds)
-        term = b.attempt(lambda x=x, kind=kind: kind(x).to(b.main))
+        term = b.attempt(partial(b.random.choice(kinds), x))
         if term is not None:
-            terms.append(term)
+            terms.append(term.to(b.main))
     if not terms:
         return None
     loss = sum(terms[1:], start=terms[0])

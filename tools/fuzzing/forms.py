@@ -87,7 +87,7 @@ FORMS: tuple[Form, ...] = (
     lambda b, x, y, c: x.sum(0) * c + y,
     lambda b, x, y, c: (x * y).mean(0) - c,
     lambda b, x, y, c: x.clamp(-0.5, c),
-    lambda b, x, y, c: x.clamp(b.number(x.dtype), y),
+    lambda b, x, y, c: graphc.clamp(x, b.number(x.dtype), y),
     lambda b, x, y, c: x.maximum(c).minimum(y),
     lambda b, x, y, c: x.tanh() * y.sigmoid(),
     lambda b, x, y, c: (x.tanh() * 2 + c).relu(),

@@ -31,23 +31,35 @@ the cores are busy with something else: a 25×25 product takes 2 µs on one thre
 
 
 class _TorchBound:
-    """`run` reads and writes the tensors `values` of `cells`, and buffers that only it has."""
+    """`run` reads and writes the tensors `values` of `cells`, and buffers that only it has.
 
-    __slots__ = ("_cells", "_moves", "_values", "run", "threads")
+    `written` are the ranges of addresses of updated cells.
+    """
+
+    __slots__ = ("_cells", "_moves", "_values", "_written", "nbytes", "run", "threads")
 
     def __init__(
         self,
         run: Callable[..., Sequence[Array]],
         threads: int | None,
+        nbytes: int,
         cells: tuple[Cell, ...],
         values: tuple[Array, ...],
+        written: Sequence[tuple[int, int]],
         moves: int,
     ) -> None:
         self.run = run
         self.threads = threads
+        self.nbytes = nbytes
         self._cells = cells
         self._values = values
+        self._written = written
         self._moves = moves
+
+    def __del__(self) -> None:
+        # The functions of a plan and the namespace that they share refer to each other: without this, workspaces would
+        # wait for the garbage collector.
+        self.run.__globals__.clear()
 
     def is_current(self, state: State) -> bool:
         moves = state.moves
@@ -56,6 +68,9 @@ class _TorchBound:
                 return False
             self._moves = moves
         return True
+
+    def reads_and_writes(self, address: int) -> bool:
+        return any(start <= address < stop for start, stop in self._written)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +88,10 @@ class TorchExecutable:
     @cached_property
     def _compiled(self) -> CodeType:
         return compile(self.code.text, "<graphc torch plan>", "exec")
+
+    @cached_property
+    def _updated(self) -> frozenset[Cell | None]:
+        return frozenset(output.cell for output in self.schedule.graph.outputs)
 
     @cached_property
     def _work(self) -> frozenset[Size]:
@@ -101,7 +120,8 @@ class TorchExecutable:
         exec(self._compiled, namespace)
         largest = max((dims.evaluate(work, sizes) for work in self._work), default=0)
         threads = 1 if largest < WORTH_THREADS else None
-        return _TorchBound(namespace["run"], threads, self.code.cells, values, moves)
+        written = sorted({_addresses(v) for cell, v in zip(self.code.cells, values) if cell in self._updated})
+        return _TorchBound(namespace["run"], threads, workspace.nbytes, self.code.cells, values, written, moves)
 
     def _constants(self, sizes: Mapping[str, int], device: torch.device) -> list[Array]:
         """Values of the nodes that are known once sizes are bound."""
@@ -127,6 +147,7 @@ class _Workspace:
         for slot in plan.slots:
             self._starts.append(total)
             total += slot.nbytes(sizes)
+        self.nbytes = total
         self._bytes = torch.empty(total, dtype=torch.uint8, device=device)
         self._typed: dict[torch.dtype, Array] = {}
 
@@ -142,6 +163,12 @@ class _Workspace:
         for d in range(len(shape) - 1, 0, -1):
             strides[d - 1] = strides[d] * max(shape[d], 1)
         return base.as_strided(shape, strides, start)
+
+
+def _addresses(value: Array) -> tuple[int, int]:
+    """Where the storage of a tensor starts and ends."""
+    storage = value.untyped_storage()
+    return storage.data_ptr(), storage.data_ptr() + storage.nbytes()
 
 
 def _side_by_side(group: CellGroup, state: State) -> Array:

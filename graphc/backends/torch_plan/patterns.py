@@ -55,13 +55,13 @@ def _are_alike(x: Node, g: Node) -> bool:
 def _linear(n: Node) -> Match | None:
     """A product plus a bias that is broadcast over rows."""
     for product, bias in (n.inputs, n.inputs[::-1]) if isinstance(n.op, Add) else ():
-        if isinstance(product.op, Matmul) and product.type.ndim == 2:
+        if type(product.op) is Matmul and product.type.ndim == 2:
             return Match(_ADDMM, (_source(bias), *product.inputs), covers=(product,))
     return None
 
 
 def _matrix_product(n: Node) -> Match | None:
-    if isinstance(n.op, Matmul) and n.type.ndim in (2, 3):
+    if type(n.op) is Matmul and n.type.ndim in (2, 3):
         return Match(_MM if n.type.ndim == 2 else _BMM, n.inputs)
     return None
 
@@ -126,9 +126,7 @@ def _broadcast_in_call(n: Node) -> Match | None:
         and call.form == "out"
         and any(isinstance(x.op, Broadcast) for x in n.inputs)
     ):
-        arguments = tuple(getattr(n.op, name) for name in call.arguments)
-        keywords = {keyword: getattr(n.op, name) for keyword, name in call.keywords.items()}
-        return Match(call, _sources(*n.inputs), arguments, keywords)
+        return Match(call, _sources(*n.inputs), *call.arguments_of(n.op))
     return None
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from graphc.dims import Dim, Size
-from graphc.ir import Cell, Node, Op
+from graphc.ir import Cell, Node, Op, Output
 from graphc.memory import CellGroup, MemoryPlan, Slot
 from graphc.ops import Pack, Placeholder
 from graphc.schedule import Schedule, Step
@@ -68,6 +68,8 @@ class _Writer:
         self.inputs = self._name_inputs()
         self.per_call = set(self.inputs)
         self.bound: dict[str, str] = {}
+        self.known = {*self.graph.inputs, *schedule.constants}
+        self.returned: dict[Output, str] = {}
         self.note = ""
 
     def write(self) -> PlanSource:
@@ -76,10 +78,14 @@ class _Writer:
         for i, step in enumerate(self.schedule.steps):
             if i == self.schedule.settings:
                 self.settings, self.body, self.note = self.body, [], ""
+            if self._writes_cells(step):
+                self._give_known_outputs()
             if step.node in used or not step.is_view:
                 self._step(step)
-        returned = self._outputs()
+                self.known.add(step.node)
+        self._give_known_outputs()
         self._copies()
+        returned = [self.returned[output] for output in self.graph.outputs if output.cell is None]
         lines = [*self._title(), *self.imports.lines(), *self.head, "", "", *self._functions(returned)]
         return PlanSource("\n".join(lines) + "\n", self.graph.cells, self.schedule.constants, tuple(self.evaluated))
 
@@ -116,6 +122,7 @@ class _Writer:
         for node in self.graph.nodes:
             if node.op.cell is not None:
                 self.names[node] = self.cell_names[node.op.cell]
+                self.known.add(node)
         for i, node in enumerate(self.schedule.constants):
             self.head.append(f"{self.names[node]} = constant({i})  # {node.type}")
 
@@ -141,11 +148,18 @@ class _Writer:
             self._say(node, f"{name} = op({len(self.evaluated) - 1})({', '.join(operands)})", reads, name)
             return
         call = step.call
+        function: Callable[..., object] | str = call.function
+        if call.factory:
+            function = f"call_{name}"
+            chosen = [_literal(getattr(node.op, attribute)) for attribute in call.factory]
+            self.head.append(f"{function} = {self.imports.call(call.function, chosen, ())}")
         given = [_tuple(operands)] if call.sequence else operands
         arguments = [*given, *(_literal(value) for value in step.arguments)]
         keywords = [f"{key}={_literal(value)}" for key, value in step.keywords.items()]
         if step.is_view and not reads:
-            self.head.append(f"{name} = {self.imports.call(call.function, arguments, keywords)}")
+            # `view` where the graph says reshape: it raises rather than copies, which would be a copy for ever.
+            function = torch.Tensor.view if call.function is torch.reshape else call.function
+            self.head.append(f"{name} = {self.imports.call(function, arguments, keywords)}")
             return
         if node in self.plan.places:
             self._bind_buffer(node)
@@ -153,8 +167,8 @@ class _Writer:
         else:
             self.per_call.add(name)
             makes = name
-        if call.form in ("view", "new") or (makes and call.form == "out" and call.destination == "out"):
-            self._say(node, f"{name} = {self.imports.call(call.function, arguments, keywords)}", reads, name)
+        if call.form == "view" or (makes and call.form == "out" and call.destination == "out"):
+            self._say(node, f"{name} = {self.imports.call(function, arguments, keywords)}", reads, name)
             return
         if makes:
             dtype = self.imports.dtype(node.type.dtype)
@@ -164,7 +178,7 @@ class _Writer:
             arguments.insert(0, name)
         else:
             keywords.append(f"{call.destination}={name}")
-        self._say(node, self.imports.call(call.function, arguments, keywords), reads)
+        self._say(node, self.imports.call(function, arguments, keywords), reads)
 
     def _pack(self, step: Step) -> None:
         """Bind the whole; copy only the operands that are not inside already."""
@@ -194,24 +208,29 @@ class _Writer:
         self.note = note
         self.body.append(_Statement(text, tuple(reads), makes))
 
-    def _outputs(self) -> list[str]:
-        """What `run` returns: tensors that nothing else holds."""
-        returned: list[str] = []
+    def _writes_cells(self, step: Step) -> bool:
+        place = self.plan.places.get(step.node)
+        return place is not None and isinstance(place.area, CellGroup) and not isinstance(step.node.op, Pack)
+
+    def _give_known_outputs(self) -> None:
+        """Make tensors that nothing else holds of the outputs that are known by now.
+
+        That comes before the first write to a cell, so that a call which runs out of memory leaves the State as it was.
+        """
         for output in self.graph.outputs:
-            if output.cell is not None:
-                continue
             node = output.node
+            if output.cell is not None or output in self.returned or node not in self.known:
+                continue
             step = self.schedule.step_of.get(node)
             name = self.names[node]
             owned = step is not None and not step.is_view and node not in self.plan.places and step.call is not None
-            if not owned or name in returned:
-                copy = f"out{len(returned)}"
+            if not owned or name in self.returned.values():
+                copy = f"out{len(self.returned)}"
                 self.per_call.add(copy)
                 reads = (name,) if name in self.per_call else ()
                 self.body.append(_Statement(f"{copy} = {name}.clone()", reads, copy))
                 name = copy
-            returned.append(name)
-        return returned
+            self.returned[output] = name
 
     def _copies(self) -> None:
         """Updates that are not in place. Values that lie in cells are taken aside before the first cell changes."""
@@ -246,7 +265,8 @@ class _Writer:
                 "",
             ]
             head += "\n    global versions"
-            head += f"\n    if versions != {versions}:\n        set_up()\n        versions = {versions}"
+            # Read once: if somebody sets a value while `set_up` runs, the next call runs it again.
+            head += f"\n    now = {versions}\n    if now != versions:\n        set_up()\n        versions = now"
         result = f"    return {_tuple(returned)}"
         if len(self.body) <= PART:
             return [*setup, head, *(f"    {statement.text}" for statement in self.body), result]
@@ -289,7 +309,9 @@ class _Imports:
         self._lines[name] = f"from torch import {name}" if name != "bool" else "from torch import bool as bool_"
         return name if name != "bool" else "bool_"
 
-    def call(self, function: Callable[..., object], arguments: Sequence[str], keywords: Sequence[str]) -> str:
+    def call(self, function: Callable[..., object] | str, arguments: Sequence[str], keywords: Sequence[str]) -> str:
+        if isinstance(function, str):
+            return f"{function}({', '.join([*arguments, *keywords])})"
         name = getattr(function, "__name__", "")
         if getattr(torch.Tensor, name, None) is function:
             return f"{arguments[0]}.{name}({', '.join([*arguments[1:], *keywords])})"
