@@ -119,6 +119,8 @@ def _declare(inputs: Sequence[Tensor], results: Mapping[str, Tensor], updates: M
         Output(tensor.node, OutputRole.OUTPUT if tensor.node.origin.forward is None else OutputRole.GRADIENT, name)
         for name, tensor in results.items()
     ]
+    if hasattr(updates, "minimize"):
+        raise CompileError("compile: updates is an optimizer; pass updates=optimizer.minimize(loss)")
     if not isinstance(updates, Mapping):
         raise CompileError("compile: updates map variables to tensors, as optimizer.minimize(loss) gives them")
     for variable, value in updates.items():

@@ -79,7 +79,7 @@ class Variable(Tensor):
 
     @property
     def value(self) -> Array:
-        """The live value in the default State: it changes as programs train. Copy it to keep it."""
+        """The live value in the default State. Read it when needed: a program's first call may move it."""
         return self.cell.value
 
     @value.setter
@@ -170,7 +170,8 @@ class _Reservation:
 class State:
     """Values of cells, in torch's layout. Independent States over one program train independently.
 
-    `state["lr"]` and `state[parameter]` read, `state["lr"] = 0.1` writes. Tensors that are read are live.
+    `state["lr"]` and `state[parameter]` read, `state["lr"] = 0.1` writes. A tensor that is read is live until a program
+    is first called on the State, which may move values side by side: read it again, or copy it.
     The default State of a program has the parameters' own values; `program.new_state()` makes others.
     """
 
@@ -267,6 +268,8 @@ class State:
         if len(found) == 1:
             return found[0]
         if found:
-            raise StateError(f"{len(found)} cells are called {key!r}; use the parameter or optimiser's own handle")
+            raise StateError(
+                f"{len(found)} cells are called {key!r}; use a handle instead, such as state[optimizer.lr]"
+            )
         names = ", ".join(repr(name) for name in dict.fromkeys(self))
         raise StateError(f"there is no cell called {key!r}; there are {names or 'none'}")

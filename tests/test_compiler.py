@@ -66,6 +66,10 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         r"compile: size 'n' is not determined by any input; pass the placeholder .* \(inputs are none\)",
     ),
     "nothing": (lambda: graphc.compile([X], []), r"compile: there is nothing to compute: outputs and updates are e"),
+    "an optimizer": (
+        lambda: graphc.compile([X], X, optim.SGD([P])),  # type: ignore[arg-type]
+        "updates is an optimizer; pass updates=optimizer.minimize",
+    ),
     "updates in a list": (lambda: graphc.compile([X], X, [(P, P)]), UPDATES),  # type: ignore[arg-type]
     "an update of a result": (lambda: graphc.compile([X], X, {X: X}), UPDATES),  # type: ignore[dict-item]
     "an update by name": (lambda: graphc.compile([X], X, {"p": P}), UPDATES),  # type: ignore[dict-item]

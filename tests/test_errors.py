@@ -118,7 +118,7 @@ MISTAKES = [
     Mistake(
         lambda: batch.squeeze(0),
         "squeeze: cannot decide whether dimension 0 of size n is 1",
-        ("f32[n,784]", "Use reshape"),
+        ("f32[n,784]", "Name the dimensions to drop"),
     ),
     Mistake(lambda: matrix.sum(2), "sum: dimension 2 does not exist, there are 2", ("sum(f32[2,3])",)),
     Mistake(lambda: cube.mean((0, -3)), "mean: a dimension appears twice in (0, -3)", ("mean(f32[2,3,4])",)),

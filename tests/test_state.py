@@ -255,7 +255,7 @@ def test_errors_of_names() -> None:
     state = graphc.compile([], p + q).new_state()
     with pytest.raises(StateError, match=r"there is no cell called 'x'; there are 'p'$"):
         state["x"]
-    with pytest.raises(StateError, match=r"2 cells are called 'p'; use the parameter or optimiser's own handle"):
+    with pytest.raises(StateError, match=r"2 cells are called 'p'; use a handle instead"):
         state["p"]
     with pytest.raises(StateError, match=r"2 cells are called 'p'"):
         state["p"] = torch.zeros(2)

@@ -1,6 +1,6 @@
 """The checker: replays a schedule on a memory plan and finds every value that is read after it was overwritten.
 
-It shares nothing with the planner but the types of its result. Areas are byte ranges with the values that they hold at
+It knows nothing of how the planner decides. Areas are byte ranges with the values that they hold at
 the moment; every write drops what it overlaps, every read looks for its value.
 """
 

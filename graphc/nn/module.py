@@ -88,6 +88,18 @@ class Module:
         if isinstance(value, (torch.nn.Module, torch.nn.Parameter)):
             problem = f"attribute {key!r} is a torch.nn.{type(value).__name__}, which builds no graph"
             raise complaint(CompileError, type(self).__name__, problem, remedy="use what graphc.nn has under that name")
+        if isinstance(value, torch.Tensor) and isinstance(vars(self).get(key), Parameter):
+            raise complaint(
+                CompileError,
+                type(self).__name__,
+                f"{key!r} is a Parameter; a torch tensor in its place would not train",
+                remedy=f"set its value with module.{key}.value = tensor, or assign a graphc.Parameter(tensor)",
+            )
+        if isinstance(value, (list, tuple)) and any(isinstance(entry, Module) for entry in value):
+            problem = f"attribute {key!r} is a {type(value).__name__} of modules, whose parameters would not be found"
+            raise complaint(
+                CompileError, type(self).__name__, problem, remedy="use nn.Sequential, which can be indexed"
+            )
         if isinstance(value, (Module, Parameter)):
             if vars(self).get(key) is value:
                 return  # or it would lose the name that it has from here

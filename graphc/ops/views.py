@@ -350,18 +350,18 @@ def t(x: TensorLike) -> Tensor:
 
 @function
 def squeeze(x: TensorLike, dim: int | Sequence[int] | None = None) -> Tensor:
-    """x without the named dimensions that have size 1 (all that are known to, when `dim` is None).
+    """x without the named dimensions that have size 1 (all such dimensions, when `dim` is None).
 
-    Raises ShapeError for a named dimension whose size is symbolic: it might be 1 at run time.
+    Raises ShapeError for a dimension whose size is symbolic: it might be 1 at run time.
     """
     tensor = as_tensor("squeeze", x)
-    if dim is None:
-        return reshape(tensor, [size for size in tensor.shape if not dims.same(size, 1)])
-    named = normalise_dims("squeeze", dim, tensor)
+    named = range(tensor.ndim) if dim is None else normalise_dims("squeeze", dim, tensor)
     for d in named if tensor.ndim else ():
         if isinstance(tensor.shape[d], Dim):
             problem = f"cannot decide whether dimension {d} of size {tensor.shape[d]} is 1"
-            raise complaint(ShapeError, "squeeze", problem, tensor, remedy="use reshape")
+            raise complaint(
+                ShapeError, "squeeze", problem, tensor, remedy="name the dimensions to drop, or use reshape"
+            )
     return reshape(tensor, [size for d, size in enumerate(tensor.shape) if d not in named or not dims.same(size, 1)])
 
 

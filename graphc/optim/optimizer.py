@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import NoReturn
 
 import torch
 
@@ -16,6 +17,14 @@ from graphc.optim.updates import Updates
 from graphc.state import Parameter, Variable
 
 __all__ = ["Optimizer"]
+
+# What people reach for because torch has it, and what graphc does instead.
+_ELSEWHERE = {
+    "step": "A compiled program steps: graphc.compile(inputs, loss, optimizer.minimize(loss)), then call or fit it",
+    "zero_grad": "Gradients are graph and never accumulate between calls",
+    "param_groups": "Give each group an optimizer of its own, and merge their updates with |",
+    "state_dict": "Slots and hyper-parameters live in the program's State: program.state",
+}
 
 
 class Optimizer:
@@ -29,6 +38,10 @@ class Optimizer:
         self.params = _checked(type(self).__name__, params)
         # Slots have the parameters' dtypes; taking the nodes fixes these.
         self._nodes = {parameter: parameter.node for parameter in self.params}
+
+    def __getattr__(self, name: str) -> NoReturn:
+        remedy = f" {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+        raise AttributeError(f"graphc.optim.{type(self).__name__} has no {name!r}.{remedy}")
 
     def minimize(self, loss: Tensor) -> Updates:
         """The values after one step down the gradient of `loss`, a floating tensor of one element.

@@ -59,11 +59,16 @@ class History:
         try:
             from matplotlib.figure import Figure
         except ImportError:
-            raise InputError("plot needs matplotlib: install it with pip install 'graphc[plot]'") from None
+            raise InputError("plot needs matplotlib: install it with pip install matplotlib") from None
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.add_subplot()
         for name, values in self.metrics.items():
-            axes.plot(range(1, len(values) + 1), values, label=name.replace("_", " "))
+            axes.plot(
+                range(1, len(values) + 1),
+                values,
+                label=name.replace("_", " "),
+                marker="o" if len(values) == 1 else None,
+            )
         if log and any(value > 0 for values in self.metrics.values() for value in values):
             axes.set_yscale("log")
         axes.set_xlabel("epoch")

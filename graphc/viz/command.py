@@ -19,7 +19,7 @@ from graphc.viz.subject import View, subject_of
 __all__ = ["main"]
 
 USAGE, FAILURE = 2, 1
-STANDARD_OUTPUT = {"-": ".svg", "-.dot": ".dot"}
+STANDARD_OUTPUT = {"-": ".svg", "-.svg": ".svg", "-.png": ".png", "-.pdf": ".pdf", "-.dot": ".dot"}
 
 
 class _Stop(click.ClickException):

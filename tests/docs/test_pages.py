@@ -35,3 +35,8 @@ def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", path.read_text()):
         assert (path.parent / target).exists(), f"{page} links to {target}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
+def test_nothing_waits_to_be_filled_in(page: str) -> None:
+    assert not re.findall(r"@[A-Z]+@", (ROOT / page).read_text())

@@ -228,3 +228,22 @@ def test_extra_repr_stands_before_the_children() -> None:
             return "size=2"
 
     assert repr(Ours(2)) == "Ours(\n  size=2\n  (inner): Linear(in_features=2, out_features=2, bias=True)\n)"
+
+
+def test_a_parameter_is_not_replaced_by_values() -> None:
+    layer = nn.Linear(2, 2)
+    with pytest.raises(
+        graphc.CompileError, match=r"'weight' is a Parameter; a torch tensor .* module\.weight\.value = t"
+    ):
+        layer.weight = torch.zeros(2, 2)
+    assert len(list(layer.parameters())) == 2
+
+
+def test_a_list_of_modules_is_refused() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = [nn.Linear(2, 2)]
+
+    with pytest.raises(graphc.CompileError, match=r"'layers' is a list of modules.*\. Use nn\.Sequential"):
+        Net()

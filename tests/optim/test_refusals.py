@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from graphc import StateError, optim
+from graphc import Parameter, StateError, optim
 from tests.optim.problem import problem
 
 
@@ -54,3 +54,11 @@ def test_params_are_checked(kind: Any) -> None:
 def test_hyper_parameters_are_checked(make: Callable[[Any], object], match: str) -> None:
     with pytest.raises(StateError, match=match):
         make(problem()[0].parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"), [("step", "A compiled program steps"), ("zero_grad", "never accumulate"), ("anything", "")]
+)
+def test_what_torch_optimizers_have(name: str, instead: str) -> None:
+    with pytest.raises(AttributeError, match=f"graphc.optim.SGD has no '{name}'.*{instead}"):
+        getattr(optim.SGD([Parameter(torch.ones(2))]), name)

@@ -51,7 +51,7 @@ def test_a_wrong_call_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sub, "torch", TorchCall(torch.add, alias=(0, 1)))
     report = first_report()
     assert report.startswith("FAILED: call ")
-    assert "Mismatch: the new value of" in report
+    assert "Mismatch: " in report
     assert " = sub(" in report  # the graph
     assert "def run(" in report  # the plan
     assert "\nagain: python tools/fuzz.py --seed " in report

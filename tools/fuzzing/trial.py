@@ -199,12 +199,18 @@ class Trial:
         return given
 
     def _give_cells(self, given: list[Any], inputs: list[Array], state: State) -> None:
-        """Sometimes an input is the live value of a cell, which the call may change."""
+        """Sometimes an input is the live value of a cell, which the call may change.
+
+        The program copies its inputs then, and only copies of what is contiguous have the strides of the original.
+        """
+        lives: dict[int, Array] = {}
         for i, x in enumerate(inputs):
             alike = [cell for cell in state.cells if cell.type == TensorType(tuple(x.shape), x.dtype)]
             if alike and self.random.random() < 0.3:
-                given[i] = state.read(self.random.choice(alike))
-                inputs[i] = given[i].clone()
+                lives[i] = state.read(self.random.choice(alike))
+        if lives:
+            inputs[:] = [lives.get(i, x).clone(memory_format=torch.contiguous_format) for i, x in enumerate(inputs)]
+            given[:] = [lives.get(i, x) for i, x in enumerate(inputs)]
 
     def _compare(
         self,
