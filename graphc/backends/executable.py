@@ -30,6 +30,11 @@ class Bound(Protocol):
         """Size of the workspace."""
         ...
 
+    @property
+    def written(self) -> tuple[int, int]:
+        """All updated cells lie between these addresses, and perhaps other memory."""
+        ...
+
     def reads_and_writes(self, address: int) -> bool:
         """Whether an input at `address` would change while the step runs, since an updated cell lies there."""
         ...

@@ -33,6 +33,7 @@ class _ReferenceBound:
 
     threads = None
     nbytes = 0
+    written = (0, 0)  # every new value is complete before the first is stored
 
     def __init__(self, graph: Graph, sizes: Mapping[str, int], state: State) -> None:
         self._graph = graph
@@ -43,7 +44,7 @@ class _ReferenceBound:
         return state is self._state()
 
     def reads_and_writes(self, address: int) -> bool:
-        return False  # every new value is complete before the first is stored
+        return False
 
     def run(self, *inputs: Array) -> list[Array]:
         state = self._state()

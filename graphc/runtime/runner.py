@@ -47,12 +47,14 @@ class _Pool:
             return None  # another thread took the last one
 
     def put(self, sizes: tuple[int, ...], bound: Bound) -> None:
-        is_new = sizes not in self.idle
+        waiting = self.idle.pop(sizes, None)
         # Taken out and put back, so that the sizes used last stay. If threads meet here, a binding is made once more.
-        waiting = self.idle.pop(sizes, None) or []
-        waiting.append(bound)
-        self.idle[sizes] = waiting
-        while len(self.idle) > (KEPT_BINDINGS if not is_new or self.nbytes() <= KEPT_BYTES else 1):
+        if waiting is not None:
+            waiting.append(bound)
+            self.idle[sizes] = waiting
+            return
+        self.idle[sizes] = [bound]
+        while len(self.idle) > (KEPT_BINDINGS if self.nbytes() <= KEPT_BYTES else 1):
             self.idle.popitem(last=False)
 
     def nbytes(self) -> int:
@@ -123,8 +125,11 @@ class Runner:
         bound = pool.take(sizes)
         if bound is None or not bound.is_current(state):
             bound = self._bind(sizes, state)
-        if self._updated and any(bound.reads_and_writes(array.data_ptr()) for array in arrays):
-            arrays = [array.clone() for array in arrays]
+        start, stop = bound.written
+        for array in arrays:
+            if start <= array.data_ptr() < stop and bound.reads_and_writes(array.data_ptr()):
+                arrays = [array.clone() for array in arrays]
+                break
         run, kind = bound.run, state.device.type
         if kind in AUTOCASTING and torch.is_autocast_enabled(kind):
             run = torch.autocast(kind, enabled=False)(run)  # dtypes are those that were declared

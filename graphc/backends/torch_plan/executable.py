@@ -33,10 +33,10 @@ the cores are busy with something else: a 25×25 product takes 2 µs on one thre
 class _TorchBound:
     """`run` reads and writes the tensors `values` of `cells`, and buffers that only it has.
 
-    `written` are the ranges of addresses of updated cells.
+    `written` are the ranges of addresses of updated cells, in order.
     """
 
-    __slots__ = ("_cells", "_moves", "_values", "_written", "nbytes", "run", "threads")
+    __slots__ = ("_cells", "_moves", "_values", "_written", "nbytes", "run", "threads", "written")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class _TorchBound:
         self._cells = cells
         self._values = values
         self._written = written
+        self.written = (written[0][0], max(stop for _, stop in written)) if written else (0, 0)
         self._moves = moves
 
     def __del__(self) -> None:
