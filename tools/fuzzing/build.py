@@ -22,7 +22,7 @@ from graphc.ir import OPS, Arg, Node, Op, Role, apply, topological_order
 from graphc.types import DTYPES, TensorType, same_shape
 from tools.fuzzing.forms import FORMS, REARRANGEMENTS
 
-__all__ = ["PLAIN", "Builder", "draw"]
+__all__ = ["LARGEST", "PLAIN", "Builder", "draw"]
 
 Array = torch.Tensor
 LARGEST = 1e4
@@ -130,6 +130,8 @@ class Builder:
 
     def shape(self, static: bool = False) -> tuple[Size, ...]:
         rank = self.random.choice([0, 1, 1, 2, 2, 2, 3])
+        if self.chance(0.1):
+            return (self.static_size() if static else self.any_size(),) * 2
         return tuple(self.static_size() if static else self.any_size() for _ in range(rank))
 
     def number(self, dtype: torch.dtype) -> Tensor:

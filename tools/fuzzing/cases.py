@@ -168,6 +168,9 @@ def _updated(b: Builder, variable: Variable) -> Tensor | None:
         lambda: b.operand(variable.type) * 0.5 + variable,
         lambda: (b.operand(TensorType((variable.numel(),), variable.dtype)) * 2).reshape(variable.shape),
         lambda: _setting(b, variable),
+        lambda: variable @ b.operand(variable.type),
+        lambda: (variable @ variable).T,
+        lambda: variable.sum(0).broadcast_to(variable.shape),
         lambda: variable + b.random.choice(b.variables).sum().to(variable.dtype) * 0.1,
         lambda: graphc.where(variable > 0, variable, b.operand(variable.type)),
     ]

@@ -176,5 +176,9 @@ REARRANGEMENTS: tuple[Callable[[Builder, Tensor], Tensor], ...] = (
     lambda b, x: x.T.reshape(x.shape),
     lambda b, x: x[None].T.flatten(),
     lambda b, x: x[1:][:-1],
+    lambda b, x: x[::2].flatten(),
+    lambda b, x: x[..., ::2].flatten(),
+    lambda b, x: x[..., 1:].flatten(),
+    lambda b, x: x.unsqueeze(-1).expand(*x.shape, 2).flatten(),
     lambda b, x: x[..., :-1][..., 1:],
 )

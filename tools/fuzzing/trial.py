@@ -26,7 +26,7 @@ from graphc.passes.canonicalise import RULES
 from graphc.runtime.signature import Signature
 from graphc.schedule import Pattern, Schedule, schedule
 from graphc.types import TensorType
-from tools.fuzzing.build import draw
+from tools.fuzzing.build import LARGEST, draw
 from tools.fuzzing.cases import Case
 from tools.fuzzing.judge import Expected, Mismatch, expect, expect_derivatives
 
@@ -150,14 +150,15 @@ class Trial:
         for x, old in held:
             _same_bits(x, old, "an output that was held")
 
-    def _assign(self, state: State) -> list[Cell]:
-        """Set some cells, as a schedule of learning rates does."""
-        if not state.cells or self.random.random() < 0.6:
-            return []
-        assigned = self.random.choices(state.cells, k=2)
+    def _assign(self, state: State) -> Collection[Cell]:
+        """Set some cells, as a schedule of learning rates does, and what training has made large."""
+        assigned = {cell for cell in state.cells if bool((state.read(cell).double().abs() > LARGEST).any())}
+        if state.cells and self.random.random() < 0.4:
+            assigned |= set(self.random.choices(state.cells, k=2))
         for cell in assigned:
             value = state.read(cell)
-            value.copy_(value * 0.75 if value.dtype.is_floating_point else value + 1)
+            scaled = (value * 0.75).clamp(-2.0, 2.0) if value.dtype.is_floating_point else value % 7 + 1
+            value.copy_(scaled)
         return assigned
 
     def _refuses(self, program: graphc.Program, inputs: Sequence[Array]) -> None:
@@ -247,6 +248,7 @@ class Trial:
             graph, program = self.random.choice(programs)
             self.what = f"turn {k}, with {call.sizes}"
             self.source = program.source
+            self._assign(state)
             before = {cell: state.read(cell).clone() for cell in state.cells}
             expected = expect(graph, call.inputs, before, call.sizes, self.case.seed)
             results = list(program(*call.inputs, state=None if state is largest.state else state).values())
