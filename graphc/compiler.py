@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from graphc.backends.by_device import ByDevice
+from graphc.backends.c import NativeExecutable, generate_native, not_native, plan_native
+from graphc.backends.c.compiler import REMEDY, find_compiler, need_compiler, vector_bytes
 from graphc.backends.executable import Executable
 from graphc.backends.reference import ReferenceExecutable
 from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate, lower
-from graphc.errors import CompileError
+from graphc.errors import CompileError, brief
 from graphc.ir import Graph, Node, Output, OutputRole, Tensor
 from graphc.ir.collection import collector_paused
 from graphc.ir.verify import verify
@@ -20,15 +25,17 @@ from graphc.memory import check, plan
 from graphc.ops import Placeholder
 from graphc.passes import PASSES, Pass
 from graphc.passes.cse import cse
+from graphc.passes.decompose import decompose
+from graphc.passes.pack_updates import pack_updates
+from graphc.passes.specialise import specialise
 from graphc.runtime import Program, Stage
 from graphc.runtime.form import Form
-from graphc.schedule import schedule
+from graphc.schedule import schedule, schedule_kernels
 from graphc.state import Variable
 
 __all__ = ["BACKENDS", "compile"]
 
-BACKENDS = ("torch", "reference")
-"""Fastest first: `auto` takes the first."""
+BACKENDS = ("c", "torch", "reference")
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -41,18 +48,25 @@ def compile(
     *,
     backend: str = "auto",
     threads: int | None = None,
+    training: bool | None = None,
 ) -> Program:
     """Make a program of a graph.
 
     `inputs` are placeholders, in call order, used or not. `outputs` is one tensor, or a list, tuple or dict of tensors.
     `updates` maps variables to their values after each call, as `optimizer.minimize(loss)` gives them.
-    `backend`: "torch" (a generated plan of torch operations), "reference" (node by node) or "auto", the fastest.
-    `threads` bounds the threads of each call. Raises CompileError.
+    `backend`: "c" (native code), "torch" (a generated plan of torch operations), "reference" (node by node), or "auto":
+    native code where there is a C compiler and for values on the CPU, else the torch plan.
+    `threads` bounds the threads of each call. `training` says whether dropout drops; None means if there are updates.
+    Raises CompileError.
     """
-    backend = _check_backend(backend)
+    _check_backend(backend)
     _check_threads(threads)
+    if training is None:
+        training = bool(updates)
+    elif not isinstance(training, bool):
+        raise CompileError(f"compile: training is True, False or None, not {brief(training)}")
     with collector_paused():
-        return _compile(inputs, outputs, updates or {}, backend, threads)
+        return _compile(inputs, outputs, updates or {}, backend, threads, training)
 
 
 def _compile(
@@ -61,26 +75,33 @@ def _compile(
     updates: Mapping[Variable, Tensor],
     backend: str,
     threads: int | None,
+    training: bool,
 ) -> Program:
     form, results = Form.of(outputs)
     stages = _Stages()
-    declared = stages.run("graph", _declare, inputs, dict(zip(form.names, results, strict=True)), updates)
-    graph = declared
+    graph = stages.run("graph", _declare, inputs, dict(zip(form.names, results, strict=True)), updates)
+    declared = graph = stages.run_pass(Pass("specialise", partial(specialise, training=training)), graph)
     for each in PASSES:
         graph = stages.run_pass(each, graph)
-    if backend == "reference":
-        executable: Executable = ReferenceExecutable(graph)
-    else:
+    chosen, reason = _choose(backend, graph)
+    executable: Executable
+    if chosen == "reference":
+        executable = ReferenceExecutable(graph)
+    elif chosen == "torch":
         executable = _torch_plan(graph, stages)
+    elif backend == "c":
+        executable = _native(graph, stages)
+    else:
+        executable = ByDevice(_native(graph, stages), lambda: _torch_plan(graph, _Stages()))
 
     def evaluation() -> Program:
-        return compile(inputs, outputs, backend=backend, threads=threads)
+        return compile(inputs, outputs, backend=backend, threads=threads, training=False)
 
-    return Program(declared, graph, form, backend, executable, stages.done, threads, evaluation)
+    return Program(declared, graph, form, chosen, reason, executable, stages.done, threads, training, evaluation)
 
 
 def _torch_plan(graph: Graph, stages: _Stages) -> TorchExecutable:
-    for each in (Pass("lower", lower), Pass("cse", cse)):
+    for each in (Pass("pack_updates", pack_updates), Pass("lower", lower), Pass("cse", cse)):
         graph = stages.run_pass(each, graph)
     steps = stages.run("schedule", schedule, graph, PATTERNS)
     places = stages.run("memory", plan, steps)
@@ -90,13 +111,41 @@ def _torch_plan(graph: Graph, stages: _Stages) -> TorchExecutable:
     return TorchExecutable(steps, places, stages.run("plan", generate, steps, places))
 
 
-def _check_backend(backend: str) -> str:
-    if backend == "auto":
-        return BACKENDS[0]
-    if backend not in BACKENDS:
+def _native(graph: Graph, stages: _Stages) -> NativeExecutable:
+    for each in (Pass("decompose", decompose), Pass("cse", cse)):
+        graph = stages.run_pass(each, graph)
+    kernels = stages.run("schedule", schedule_kernels, graph)
+    native = stages.run("native plan", plan_native, kernels, vector_bytes())
+    executable = NativeExecutable(native, stages.run("kernel", generate_native, native))
+    stages.run("library", executable.build)
+    return executable
+
+
+def _choose(backend: str, graph: Graph) -> tuple[str, str]:
+    """The backend, and why it is not native code if that was to be chosen. Raises CompileError where "c" cannot be."""
+    if backend not in ("c", "auto"):
+        return backend, ""
+    missing = not_native(graph)
+    if backend == "c":
+        if missing is not None:
+            raise CompileError(f"compile: backend 'c': {missing}")
+        need_compiler()
+        return "c", ""
+    if missing is None and find_compiler() is None:
+        _say_once(f"graphc: no C compiler was found, so programs run as torch calls, which is slower. {REMEDY}")
+        missing = f"no C compiler was found. {REMEDY}"
+    return ("c", "") if missing is None else ("torch", missing)
+
+
+@cache
+def _say_once(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=6)
+
+
+def _check_backend(backend: str) -> None:
+    if backend != "auto" and backend not in BACKENDS:
         choices = ", ".join(map(repr, BACKENDS))
         raise CompileError(f"compile: backend {backend!r} does not exist; choose 'auto' or one of {choices}")
-    return backend
 
 
 def _check_threads(threads: int | None) -> None:
@@ -169,6 +218,6 @@ class _Stages:
             verify(stage.value, f"after {stage.name}")
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            suffix = "py" if stage.name == "plan" else "txt"
+            suffix = {"plan": "py", "kernel": "c"}.get(stage.name, "txt")
             path = self._folder / f"{len(self.done):02d}-{re.sub('[^a-z0-9]+', '-', stage.name)}.{suffix}"
             path.write_text(f"# {stage!r}\n{stage}", encoding="utf-8")

@@ -181,6 +181,9 @@ class State:
     def __init__(self, cells: Iterable[Cell], values: Mapping[Cell, Array] | None = None) -> None:
         """Values of `cells`: those of `values`, or the default ones (shared with every program) when None."""
         self.cells = tuple(cells)
+        # A program runs where its parameters are, and random counters follow.
+        leading = [cell for cell in self.cells if cell.role is not Role.RANDOM] or self.cells
+        self._leader = leading[0] if leading else None
         self._values = None if values is None else dict(values)
         self._busy = _default_busy if values is None else set()
 
@@ -191,7 +194,7 @@ class State:
     @property
     def device(self) -> torch.device:
         """Where the values are, all on one device."""
-        return self.read(self.cells[0]).device if self.cells else torch.device("cpu")
+        return torch.device("cpu") if self._leader is None else self.read(self._leader).device
 
     def read(self, cell: Cell) -> Array:
         """The live tensor of `cell`. Raises StateError when this State has no such cell."""

@@ -82,7 +82,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "an update of another dtype": (lambda: graphc.compile([X], X, {P: P.double()}), r"has type f64\[2\]"),
     "a backend": (
         lambda: graphc.compile([X], X, backend="fast"),
-        r"compile: backend 'fast' does not exist; choose 'auto' or one of 'torch', 'reference'",
+        r"compile: backend 'fast' does not exist; choose 'auto' or one of 'c', 'torch', 'reference'",
     ),
     "no threads": (lambda: graphc.compile([X], X, threads=0), r"compile: threads is a positive number or None, not 0"),
     "half a thread": (lambda: graphc.compile([X], X, threads=0.5), r"compile: threads is a positive number"),  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ def test_mappings_of_any_kind_are_taken() -> None:
 
 
 def test_auto_takes_the_fastest() -> None:
-    assert graphc.compile([X], X).backend == BACKENDS[0] == "torch"
+    assert graphc.compile([X], X).backend == BACKENDS[0] == "c"
 
 
 def test_outputs_that_are_gradients_are_marked() -> None:
@@ -134,7 +134,7 @@ def test_stages_tell_the_way_from_graph_to_plan() -> None:
     inputs, loss, updates = problem()
     program = graphc.compile(inputs, loss, updates, backend="torch")
     names = [stage.name for stage in program.stages]
-    assert names[: len(PASSES) + 1] == ["graph", *(each.name for each in PASSES)]
+    assert names[: len(PASSES) + 2] == ["graph", "specialise", *(each.name for each in PASSES)]
     assert names[-3:] == ["schedule", "memory", "plan"]
     first, last = program.stages[0].value, program.stages[-1].value
     assert isinstance(first, Graph)
@@ -150,7 +150,7 @@ def test_stages_tell_the_way_from_graph_to_plan() -> None:
 
 def test_the_reference_stops_after_the_passes() -> None:
     program = graphc.compile([X], X.exp(), backend="reference")
-    assert [stage.name for stage in program.stages] == ["graph", *(each.name for each in PASSES)]
+    assert [stage.name for stage in program.stages] == ["graph", "specialise", *(each.name for each in PASSES)]
 
 
 # GRAPHC_DUMP ----------------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_stages_are_written_to_a_folder(tmp_path: Path, monkeypatch: pytest.Monk
         f"{k:02d}-{name}.{suffix}" for k, (name, suffix) in enumerate(zip(names, suffixes, strict=True), 1)
     ]
     assert files[0].name == "01-graph.txt"
-    assert files[1].name == "02-canonicalise.txt"
+    assert files[1].name == "02-specialise.txt"
     for file, stage in zip(files, program.stages, strict=True):
         head, _, text = file.read_text(encoding="utf-8").partition("\n")
         assert head == f"# {stage!r}"

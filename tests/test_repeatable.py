@@ -25,7 +25,8 @@ def digest(*tensors):
 
 torch.manual_seed(0)
 x, y = graphc.placeholder("x", ("batch", 3)), graphc.placeholder("y", ("batch", 1))
-net = nn.Sequential(nn.Linear(3, 17), nn.Tanh(), nn.Linear(17, 9), nn.ReLU(), nn.Linear(9, 1), nn.Sigmoid())
+layers = [nn.Linear(3, 17), nn.Tanh(), nn.Linear(17, 9), nn.ReLU(), nn.Linear(9, 1)]
+net = nn.Sequential(*layers, nn.Dropout(0.2), nn.Sigmoid())
 prob = net(x)
 loss = nn.BCELoss()(prob, y)
 sgd = optim.SGD(net[0].parameters(), lr=0.05, momentum=0.9, weight_decay=0.01).minimize(loss)

@@ -3,9 +3,11 @@
     python tools/fuzz.py --count 200               # two hundred graphs, small ones first
     python tools/fuzz.py --minutes 10 --jobs 4     # until the time is up
     python tools/fuzz.py --seed 417 --size 12      # one graph again, as a failure was reported
+    python tools/fuzz.py --native 1                # generated C for each graph, not for every fourth
 
 Every graph is compared with `Op.eval` node by node (values, updates, gradients), with each pass and pattern switched
-off, with buffers reused and not, poisoned and not. The first failure is printed whole, and the exit status is 1.
+off, with buffers reused and not, poisoned and not; every fourth as generated C, too, which takes the C compiler as long
+as all the rest. The first failure is printed whole, and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import itertools
 import multiprocessing
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -44,17 +47,21 @@ class Outcome:
     report: str = ""
 
 
-def fuzz(seed: int, size: int) -> Outcome:
-    """Build and try one case."""
+def fuzz(seed: int, size: int, native: bool = False) -> Outcome:
+    """Build and try one case, with `native` as generated C, too."""
     os.environ["GRAPHC_VERIFY"] = "1"
     torch.set_num_threads(1)  # cases are small, and there may be a process for each core
     trial: Trial | None = None
     try:
-        trial = Trial(build(seed, size))
+        trial = Trial(build(seed, size), native)
         trial.run()
     except Exception as error:  # whatever goes wrong is what the fuzzer looks for
         return Outcome(seed, size, report=_report(seed, size, trial, error))
     return Outcome(seed, size, len(trial.graph.nodes), trial.elements, trial.firm)
+
+
+NATIVE = 4
+"""One graph in so many becomes generated C."""
 
 
 def _report(seed: int, size: int, trial: Trial | None, error: Exception) -> str:
@@ -73,15 +80,17 @@ def _size(position: int) -> int:
     return 1 + position // 8 % 30
 
 
-def cases(seed: int, count: int | None = None, until: float = float("inf")) -> Iterator[tuple[int, int]]:
-    """Seeds and sizes: so many, or until a time of the monotonic clock."""
+def cases(
+    seed: int, count: int | None = None, until: float = float("inf"), native: int = NATIVE
+) -> Iterator[tuple[int, int, bool]]:
+    """Seeds, sizes and whether C is generated: so many, or until a time of the monotonic clock."""
     position = 0
     while (count is None or position < count) and time.monotonic() < until:
-        yield seed + position, _size(position)
+        yield seed + position, _size(position), native > 0 and position % native == 0
         position += 1
 
 
-def _outcomes(chosen: Iterator[tuple[int, int]], jobs: int) -> Iterator[Outcome]:
+def _outcomes(chosen: Iterator[tuple[int, int, bool]], jobs: int) -> Iterator[Outcome]:
     if jobs == 1:
         for case in chosen:
             yield fuzz(*case)
@@ -98,16 +107,23 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="go on until the time is up, instead of a count")
     parser.add_argument("--seed", type=int, default=0, help="of the first graph; the others count on from it")
     parser.add_argument("--size", type=int, help="try the one graph of this seed and size")
+    parser.add_argument("--native", type=int, default=NATIVE, help="generate C for one graph in so many; 0 for none")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--keep-going", action="store_true", help="report further failures in a line each")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="graphc-fuzz-") as folder:
+        os.environ["GRAPHC_CACHE_DIR"] = folder  # what is compiled here is never needed again
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     start = time.monotonic()
     if options.size is not None:
-        chosen = iter([(options.seed, options.size)])
+        chosen = iter([(options.seed, options.size, True)])
     else:
         until = start + 60 * options.minutes if options.minutes is not None else float("inf")
         count = options.count if options.minutes is not None or options.count is not None else 200
-        chosen = cases(options.seed, count, until)
+        chosen = cases(options.seed, count, until, options.native)
     done = nodes = elements = firm = failures = 0
     for outcome in _outcomes(chosen, options.jobs):
         done += 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from graphc.state import State
 from graphc.types import Array
 
-__all__ = ["Bound", "Executable"]
+__all__ = ["Bound", "Executable", "Loop"]
 
 
 class Bound(Protocol):
@@ -44,6 +44,34 @@ class Bound(Protocol):
         ...
 
 
+class Loop(Protocol):
+    """A training run that does without Python between two steps, and can be gone on with."""
+
+    @property
+    def threads(self) -> int | None:
+        """How many threads the work is worth; None for as many as there are."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        ...
+
+    def is_current(self, state: State) -> bool:
+        """Whether the State still keeps its values where this run reads and writes them."""
+        ...
+
+    def advance(self, epochs: int) -> None:
+        """Go on until `epochs` are done, or for some hundredths of a second. The State is whole afterwards."""
+        ...
+
+    def results(self, first: int, last: int) -> Iterable[tuple[Sequence[float], float]]:
+        """For epochs `first` (counted from 0) up to before `last`, done by the last `advance`: the means of the scalar
+        outputs, weighted by samples, and the seconds that the epoch took.
+        """
+        ...
+
+
 class Executable(Protocol):
     """Immutable result of lowering; `bind` may be called from several threads."""
 
@@ -53,3 +81,20 @@ class Executable(Protocol):
         ...
 
     def bind(self, sizes: Mapping[str, int], state: State) -> Bound: ...
+
+    def loop(
+        self,
+        sizes: Sequence[Mapping[str, int]],
+        state: State,
+        data: Sequence[Array],
+        batch: int,
+        epochs: int,
+        first: int,
+        shuffle: tuple[int, int] | None,
+    ) -> Loop | None:
+        """A run over contiguous `data` from epoch `first` on, with batches of the first of `sizes`, the last one of an
+        epoch of the second. `shuffle` is a seed and the stream of random numbers, None for the order of the data.
+
+        None where the backend leaves the loop to Python.
+        """
+        ...

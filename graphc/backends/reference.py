@@ -69,3 +69,6 @@ class ReferenceExecutable:
 
     def bind(self, sizes: Mapping[str, int], state: State) -> _ReferenceBound:
         return _ReferenceBound(self.graph, dict(sizes), state)
+
+    def loop(self, *run: object) -> None:
+        """None: Python calls step by step."""

@@ -22,6 +22,7 @@ class Role(enum.Enum):
     PARAMETER = "parameter"
     SLOT = "slot"
     HYPER = "hyper"
+    RANDOM = "random counter"
 
 
 class Cell:

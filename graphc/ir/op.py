@@ -13,6 +13,7 @@ import torch
 from graphc import dims
 from graphc.dims import Dim, Size
 from graphc.errors import GradientError
+from graphc.expr import Expr
 from graphc.ir.cell import Cell
 from graphc.types import Array, TensorType
 
@@ -134,6 +135,13 @@ class Op:
     def eval(self, *inputs: Any, **unused: Any) -> Array:
         """The result on torch tensors: the reference that everything else is measured against."""
         raise NotImplementedError(f"{self.name} does not define eval")
+
+    def at(self, i: tuple[Expr, ...], *x: Any, **unused: Any) -> Expr | None:
+        """Element i of the result as an expression of elements of the operands, which are `Operand`s.
+
+        None for an op that is not generated as code: its value is memory that it is given, or a pass takes it apart.
+        """
+        return None
 
     def vjp(self, y: Any, g: Any) -> tuple[Any, ...]:
         """Cotangents of the operands (None where there is none) from the result `y` and its cotangent `g`."""

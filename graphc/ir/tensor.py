@@ -356,6 +356,9 @@ class Tensor:
     def reciprocal(self) -> Tensor:
         return _call("reciprocal", self)
 
+    def erf(self) -> Tensor:
+        return _call("erf", self)
+
     def tanh(self) -> Tensor:
         return _call("tanh", self)
 
@@ -397,6 +400,15 @@ class Tensor:
 
     def amin(self, dim: Dims = (), keepdim: bool = False) -> Tensor:
         return _call("amin", self, dim, keepdim)
+
+    def softmax(self, dim: int) -> Tensor:
+        return _call("softmax", self, dim)
+
+    def log_softmax(self, dim: int) -> Tensor:
+        return _call("log_softmax", self, dim)
+
+    def logsumexp(self, dim: int | tuple[int, ...], keepdim: bool = False) -> Tensor:
+        return _call("logsumexp", self, dim, keepdim)
 
     def reshape(self, *shape: Any) -> Tensor:
         return _call("reshape", self, _spread(shape))

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from graphc.nn.activations import LeakyReLU, ReLU, Sigmoid, Tanh
+from graphc.nn.activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from graphc.nn.containers import Sequential
+from graphc.nn.dropout import Dropout
 from graphc.nn.linear import Linear
-from graphc.nn.losses import BCELoss, L1Loss, MSELoss
+from graphc.nn.losses import BCELoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from graphc.nn.module import Module
 from graphc.nn.shapes import Flatten, Identity
 from graphc.state import Parameter
 
 __all__ = [
+    "ELU",
+    "GELU",
     "BCELoss",
+    "CrossEntropyLoss",
+    "Dropout",
     "Flatten",
     "Identity",
     "L1Loss",
     "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MSELoss",
     "Module",
+    "NLLLoss",
     "Parameter",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
+    "Softmax",
+    "Softplus",
     "Tanh",
 ]

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from graphc.errors import CompileError, DTypeError, ShapeError
+from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Tensor, TensorLike, complaint
 from graphc.nn.module import Module
-from graphc.ops import binary_cross_entropy_terms, constant
+from graphc.ops import Reduction, binary_cross_entropy_terms, check_reduction, constant, cross_entropy, nll_loss
 from graphc.types import same_shape
 
-__all__ = ["BCELoss", "L1Loss", "MSELoss"]
-
-Reduction = Literal["mean", "sum", "none"]
+__all__ = ["BCELoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss"]
 
 
 class _Loss(Module):
@@ -20,9 +16,7 @@ class _Loss(Module):
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
-            problem = f"reduction {reduction!r} does not exist"
-            raise complaint(CompileError, type(self).__name__, problem, remedy="choose 'mean', 'sum' or 'none'")
+        check_reduction(type(self).__name__, reduction)
         self.reduction = reduction
 
     def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -80,3 +74,44 @@ class BCELoss(_Loss):
     def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
         terms = binary_cross_entropy_terms(prediction, target)
         return terms if self.weight is None else terms * self.weight.to(terms.dtype).broadcast_to(terms.shape)
+
+
+class NLLLoss(Module):
+    """-weight[target] · input[target] for log-probabilities; see `graphc.nll_loss`."""
+
+    def __init__(
+        self, weight: TensorLike | None = None, *, ignore_index: int = -100, reduction: Reduction = "mean"
+    ) -> None:
+        super().__init__()
+        check_reduction(type(self).__name__, reduction)
+        self.weight = weight if weight is None or isinstance(weight, Tensor) else constant(weight)
+        self.ignore_index = ignore_index
+        self.reduction = reduction
+
+    def forward(self, input: TensorLike, target: TensorLike) -> Tensor:
+        return nll_loss(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+
+
+class CrossEntropyLoss(NLLLoss):
+    """The cross-entropy of logits against numbers or probabilities of classes; see `graphc.cross_entropy`."""
+
+    def __init__(
+        self,
+        weight: TensorLike | None = None,
+        *,
+        ignore_index: int = -100,
+        reduction: Reduction = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, input: TensorLike, target: TensorLike) -> Tensor:
+        return cross_entropy(
+            input,
+            target,
+            self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )

@@ -22,6 +22,7 @@ _T = TypeVar("_T")
 _ELSEWHERE = {
     "train": "no layer has a mode: a program trains when it is compiled with updates",
     "eval": "no layer has a mode: a program without updates only predicts",
+    "training": "no layer has a mode: graphc.compile(training=...) says whether a program trains",
     "zero_grad": "gradients are graph (graphc.grad, optimizer.minimize) and never accumulate between calls",
     "cuda": 'move the values with .to("cuda")',
 }

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from graphc.ops.activations import leaky_relu, relu, sigmoid, tanh
 from graphc.ops.arithmetic import add, div, mul, neg, pow_, reciprocal, square, sub
+from graphc.ops.classification import Reduction, check_reduction, cross_entropy, nll_loss
 from graphc.ops.comparisons import cast, eq, ge, gt, le, lt, ne
 from graphc.ops.contractions import matmul
-from graphc.ops.elementary import abs_, exp, log, log1p, sign, sqrt
+from graphc.ops.elementary import abs_, erf, exp, log, log1p, sign, sqrt
 from graphc.ops.indexing import getitem
 from graphc.ops.leaves import CellValue, Constant, Placeholder, SizeValue, TensorConstant, constant, placeholder
 from graphc.ops.likelihoods import binary_cross_entropy_terms
+from graphc.ops.linear_units import elu, gelu, silu, softplus
 from graphc.ops.packing import Pack
+from graphc.ops.randomness import check_probability, dropout
 from graphc.ops.reductions import amax, amin, mean, sum_
 from graphc.ops.selections import clamp, maximum, minimum, where
+from graphc.ops.softmax import log_softmax, logsumexp, softmax
 from graphc.ops.views import (
     broadcast_to,
     cat,
@@ -32,6 +36,7 @@ __all__ = [
     "Constant",
     "Pack",
     "Placeholder",
+    "Reduction",
     "SizeValue",
     "TensorConstant",
     "abs_",
@@ -42,20 +47,29 @@ __all__ = [
     "broadcast_to",
     "cast",
     "cat",
+    "check_probability",
+    "check_reduction",
     "clamp",
     "constant",
+    "cross_entropy",
     "div",
+    "dropout",
+    "elu",
     "eq",
+    "erf",
     "exp",
     "expand",
     "flatten",
     "ge",
+    "gelu",
     "getitem",
     "gt",
     "le",
     "leaky_relu",
     "log",
     "log1p",
+    "log_softmax",
+    "logsumexp",
     "lt",
     "matmul",
     "maximum",
@@ -64,6 +78,7 @@ __all__ = [
     "mul",
     "ne",
     "neg",
+    "nll_loss",
     "permute",
     "placeholder",
     "pow_",
@@ -72,6 +87,9 @@ __all__ = [
     "reshape",
     "sigmoid",
     "sign",
+    "silu",
+    "softmax",
+    "softplus",
     "sqrt",
     "square",
     "squeeze",

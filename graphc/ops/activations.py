@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import torch
 
 from graphc.errors import DTypeError, brief
-from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
+from graphc.expr import Expr, Operand, call, select
+from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, operands
+from graphc.ops.pointwise import Pointwise
 from graphc.types import Array, TensorType, dtype_name
 
 __all__ = ["leaky_relu", "relu", "sigmoid", "tanh"]
 
 
-class Activation(Op, abstract=True):
+class Activation(Pointwise, abstract=True):
     """A pointwise op on one floating tensor."""
-
-    is_pointwise = True
 
     def infer(self, x: TensorType) -> TensorType:
         if not x.dtype.is_floating_point:
@@ -73,6 +73,10 @@ class Relu(Activation):
     def eval(self, x: Array) -> Array:
         return torch.relu(x)
 
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        a = x[i]
+        return select(call("lt", a, 0), 0, a)
+
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         zero = as_tensor("relu", 0.0, g.dtype).broadcast_to(g.shape)
         return (zero.where(y <= 0.0, g),)
@@ -92,6 +96,10 @@ class LeakyRelu(Activation):
 
     def eval(self, x: Array) -> Array:
         return torch.nn.functional.leaky_relu(x, self.negative_slope)
+
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        a = x[i]
+        return select(call("gt", a, 0), a, call("mul", a, self.negative_slope))
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         x = y.inputs[0]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from graphc.errors import DTypeError
+from graphc.expr import Expr, Operand, call, literal
 from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, cast, operands, result_dtype
 from graphc.ops.pointwise import Binary, FloatUnary, Unary, floating, numeric
@@ -22,7 +23,7 @@ class Add(Binary):
     """x + y."""
 
     torch = TorchCall(torch.add, alias=(0, 1))
-    bools = True
+    bools = "or"
 
     def eval(self, x: Array, y: Array) -> Array:
         return torch.add(x, y)
@@ -49,7 +50,7 @@ class Mul(Binary):
     """x · y."""
 
     torch = TorchCall(torch.mul, alias=(0, 1))
-    bools = True
+    bools = "and"
 
     def eval(self, x: Array, y: Array) -> Array:
         return torch.mul(x, y)
@@ -129,6 +130,28 @@ class PowNumber(Unary):
     def eval(self, x: Array) -> Array:
         return torch.pow(x, self.exponent)
 
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        a = x[i]
+        match self.exponent:
+            case 0:
+                return literal(1, x.dtype)
+            case 1:
+                return a
+            case 2:
+                return call("mul", a, a)
+            case 3:
+                return call("mul", call("mul", a, a), a)
+            case 0.5:
+                return call("sqrt", a)
+            case -0.5:
+                return call("div", 1, call("sqrt", a))
+            case -1:
+                return call("div", 1, a)
+            case -2:
+                return call("div", 1, call("mul", a, a))
+            case exponent:
+                return call("pow", a, exponent)
+
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor | None]:
         if self.exponent == 0:
             return (None,)
@@ -166,6 +189,10 @@ class Square(Unary):
     def eval(self, x: Array) -> Array:
         return torch.square(x)
 
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        a = x[i]
+        return call("mul", a, a)
+
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         return (g * (y.inputs[0] * 2.0),)
 
@@ -179,6 +206,9 @@ class Reciprocal(FloatUnary):
 
     def eval(self, x: Array) -> Array:
         return torch.reciprocal(x)
+
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        return call("div", 1, x[i])
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         return (-g * (y * y),)

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 
 import torch
 
+from graphc import expr
 from graphc.errors import DTypeError
-from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
+from graphc.expr import Expr, Operand
+from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, operands
+from graphc.ops.pointwise import Pointwise
 from graphc.types import Array, DType, TensorType, check_dtype, dtype_name, same_shape
 
 __all__ = ["cast", "eq", "ge", "gt", "le", "lt", "ne"]
 
 
-class Comparison(Op, abstract=True):
+class Comparison(Pointwise, abstract=True):
     """A pointwise op of two operands of one type that gives booleans; it has no gradient."""
-
-    is_pointwise = True
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
         if x.dtype is not y.dtype:
@@ -98,11 +99,10 @@ class Ge(Comparison):
 
 
 @dataclass(frozen=True)
-class Cast(Op):
+class Cast(Pointwise):
     """x in another dtype."""
 
     torch = TorchCall(torch.Tensor.copy_, form="into")
-    is_pointwise = True
     dtype: DType
 
     def infer(self, x: TensorType) -> TensorType:
@@ -110,6 +110,9 @@ class Cast(Op):
 
     def eval(self, x: Array) -> Array:
         return x.to(self.dtype, copy=True)
+
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        return expr.cast(x[i], self.dtype)
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         return (cast(g, y.inputs[0].dtype),)

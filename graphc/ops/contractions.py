@@ -9,6 +9,7 @@ import torch
 
 from graphc import dims
 from graphc.errors import DTypeError, ShapeError
+from graphc.expr import Expr, Operand, call, reduce
 from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, broadcast_shapes
 from graphc.types import Array, TensorType, dtype_name, same_shape
@@ -36,6 +37,10 @@ class Matmul(Op):
 
     def eval(self, x: Array, y: Array) -> Array:
         return torch.matmul(x, y)
+
+    def at(self, i: tuple[Expr, ...], x: Operand, y: Operand) -> Expr:
+        *batch, row, column = i
+        return reduce("sum", x.shape[-1:], lambda k: call("mul", x[*batch, row, *k], y[*batch, *k, column]))
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         a, b = y.inputs

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 
+from graphc.expr import Expr, Operand, call, cast
 from graphc.ir import Tensor, TensorLike, TorchCall, apply, function
 from graphc.ops.operands import as_tensor
 from graphc.ops.pointwise import FloatUnary, Unary, floating, numeric
 from graphc.types import Array
 
-__all__ = ["abs_", "exp", "log", "log1p", "sign", "sqrt"]
+__all__ = ["abs_", "erf", "exp", "log", "log1p", "sign", "sqrt"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,19 @@ class Sqrt(FloatUnary):
 
 
 @dataclass(frozen=True)
+class Erf(FloatUnary):
+    """The error function, 2/√π · ∫ exp(-t²) dt from 0 to x."""
+
+    torch = TorchCall(torch.erf, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.erf(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g * ((-y.inputs[0].square()).exp() * (2.0 / math.sqrt(math.pi))),)
+
+
+@dataclass(frozen=True)
 class Abs(Unary):
     """Absolute value; its derivative at 0 is 0, as torch has it."""
 
@@ -91,6 +106,12 @@ class Sign(Unary):
 
     def eval(self, x: Array) -> Array:
         return torch.sign(x)
+
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        a = x[i]
+        if x.dtype is torch.bool:
+            return a
+        return call("sub", cast(call("gt", a, 0), x.dtype), cast(call("lt", a, 0), x.dtype))
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[None]:
         return (None,)
@@ -118,6 +139,12 @@ def log1p(x: TensorLike) -> Tensor:
 def sqrt(x: TensorLike) -> Tensor:
     """Square root of x."""
     return apply(Sqrt(), floating("sqrt", x))
+
+
+@function
+def erf(x: TensorLike) -> Tensor:
+    """The error function of x."""
+    return apply(Erf(), floating("erf", x))
 
 
 @function

@@ -9,10 +9,21 @@ import torch
 
 from graphc.dims import Dim, Size
 from graphc.errors import DTypeError, ShapeError, brief, one_line, type_name
+from graphc.expr import Expr, cast, literal
 from graphc.ir import Cell, Op, Tensor, apply, complaint, function, is_number
 from graphc.types import Array, TensorType, as_array, check_dtype, check_shape, dtype_name
 
-__all__ = ["CellValue", "Constant", "Full", "Placeholder", "SizeValue", "TensorConstant", "constant", "placeholder"]
+__all__ = [
+    "CellValue",
+    "Constant",
+    "Full",
+    "Iota",
+    "Placeholder",
+    "SizeValue",
+    "TensorConstant",
+    "constant",
+    "placeholder",
+]
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,9 @@ class Constant(Op):
 
     def eval(self) -> Array:
         return torch.tensor(self.value, dtype=self.dtype)
+
+    def at(self, i: tuple[Expr, ...]) -> Expr:
+        return literal(self.value, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,9 @@ class SizeValue(Op):
         assert isinstance(self.size, int), "sizes are bound before anything is evaluated"
         return torch.tensor(self.size, dtype=self.dtype)
 
+    def at(self, i: tuple[Expr, ...]) -> Expr:
+        return cast(literal(self.size), self.dtype)
+
 
 @dataclass(frozen=True)
 class Full(Op):
@@ -91,6 +108,25 @@ class Full(Op):
 
     def eval(self) -> Array:
         return torch.full(self.shape, self.value, dtype=self.dtype)  # type: ignore[arg-type]  # sizes are bound
+
+    def at(self, i: tuple[Expr, ...]) -> Expr:
+        return literal(self.value, self.dtype)
+
+
+@dataclass(frozen=True)
+class Iota(Op):
+    """0, 1, 2, …: each place of a vector has its own index."""
+
+    size: Size
+
+    def infer(self) -> TensorType:
+        return TensorType((self.size,), torch.int64)
+
+    def eval(self) -> Array:
+        return torch.arange(self.size)  # type: ignore[arg-type]  # sizes are bound
+
+    def at(self, i: tuple[Expr, ...]) -> Expr:
+        return i[0]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from functools import partial
 import torch
 
 from graphc.errors import DTypeError
-from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, apply, function
+from graphc.expr import Expr, Operand, call
+from graphc.ir import Arg, Sample, Tensor, TensorLike, apply, function
 from graphc.ops.operands import operands
+from graphc.ops.pointwise import Pointwise
 from graphc.types import Array, TensorType, dtype_name
 
 __all__ = ["binary_cross_entropy_terms"]
@@ -20,7 +22,7 @@ SMALLEST_DENOMINATOR = torch.tensor(1e-12).item()
 
 
 @dataclass(frozen=True)
-class BinaryCrossEntropy(Op):
+class BinaryCrossEntropy(Pointwise):
     """-(t·log p + (1 - t)·log(1 - p)), logarithms clamped at -100.
 
     The gradient to p has a denominator of at least 1e-12; that to t has the logarithms as they are. Source: torch
@@ -28,7 +30,6 @@ class BinaryCrossEntropy(Op):
     """
 
     judge = partial(torch.nn.functional.binary_cross_entropy, reduction="none")
-    is_pointwise = True
 
     def infer(self, p: TensorType, t: TensorType) -> TensorType:
         if not p.dtype.is_floating_point or p.dtype is not t.dtype:
@@ -37,6 +38,12 @@ class BinaryCrossEntropy(Op):
 
     def eval(self, p: Array, t: Array) -> Array:
         return (t - 1) * torch.log1p(-p).clamp_min(-100) - t * torch.log(p).clamp_min(-100)
+
+    def at(self, i: tuple[Expr, ...], p: Operand, t: Operand) -> Expr:
+        a, b = p[i], t[i]
+        of_one = call("maximum", call("log", a), -100)
+        of_zero = call("maximum", call("log1p", call("neg", a)), -100)
+        return call("sub", call("mul", call("sub", b, 1), of_zero), call("mul", b, of_one))
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
         p, t = y.inputs

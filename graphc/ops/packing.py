@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from graphc.dims import Size
+from graphc.dims import Size, product
 from graphc.errors import DTypeError, ShapeError
+from graphc.expr import Expr, Operand, joined, unflattened
 from graphc.ir import Arg, Op, Sample, Tensor, TorchCall
 from graphc.types import Array, TensorType, dtype_name
 
@@ -45,6 +46,10 @@ class Pack(Op):
 
     def eval(self, *inputs: Array) -> Array:
         return torch.cat([x.reshape(-1) for x in inputs])
+
+    def at(self, i: tuple[Expr, ...], *x: Operand) -> Expr:
+        sizes = [product(each.shape) for each in x]
+        return joined(i[0], sizes, lambda k, place: x[k][unflattened(place, x[k].shape)])
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, ...]:
         parts = []

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from graphc.errors import DTypeError
+from graphc.expr import INTRINSICS, Expr, Operand, call
 from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, complaint
 from graphc.ops.operands import as_tensor, operands
 from graphc.types import TensorType, dtype_name, same_shape
 
-__all__ = ["Binary", "FloatUnary", "Unary", "floating", "numeric"]
+__all__ = ["Binary", "FloatUnary", "Pointwise", "Unary", "floating", "numeric"]
 
 
-class Unary(Op, abstract=True):
-    """A pointwise op of one operand that keeps its dtype."""
+class Pointwise(Op, abstract=True):
+    """An op of one element of each operand, named as the intrinsic that it is, if it is one."""
 
     is_pointwise = True
+
+    def at(self, i: tuple[Expr, ...], *x: Any, **unused: Any) -> Expr | None:
+        return call(self.name, *(each[i] for each in x)) if self.name in INTRINSICS else None
+
+
+class Unary(Pointwise, abstract=True):
+    """A pointwise op of one operand that keeps its dtype."""
+
     bools: ClassVar[bool] = False
     """Whether torch computes it on booleans."""
     domain: ClassVar[tuple[float, float]] = (-2.0, 2.0)
@@ -45,12 +54,11 @@ class FloatUnary(Unary, abstract=True):
         return x
 
 
-class Binary(Op, abstract=True):
+class Binary(Pointwise, abstract=True):
     """A pointwise op of two operands of one type."""
 
-    is_pointwise = True
-    bools: ClassVar[bool] = False
-    """Whether torch computes it on booleans."""
+    bools: ClassVar[str] = ""
+    """The intrinsic that it is on booleans, where torch computes it on them."""
 
     def infer(self, x: TensorType, y: TensorType) -> TensorType:
         if x.dtype is not y.dtype:
@@ -59,6 +67,9 @@ class Binary(Op, abstract=True):
             raise DTypeError("is not defined for bool")
         assert same_shape(x.shape, y.shape), "operands are broadcast before the op is built"
         return x
+
+    def at(self, i: tuple[Expr, ...], x: Operand, y: Operand) -> Expr:
+        return call(self.bools if x.dtype is torch.bool else self.name, x[i], y[i])
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:

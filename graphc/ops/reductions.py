@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from graphc.dims import Size, product
 from graphc.errors import DTypeError, ShapeError, brief
+from graphc.expr import Combine, Expr, Index, Operand, call, cast, literal, reduce
 from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, normalise_dims
 from graphc.types import Array, TensorType, dtype_name
@@ -16,15 +18,29 @@ from graphc.types import Array, TensorType, dtype_name
 __all__ = ["amax", "amin", "mean", "sum_"]
 
 Dims = int | Sequence[int] | None
-NOTHING_TO_REDUCE = ("0-d: without dimensions there is nothing to reduce, and the functions build no op",)
+
+
+class Reduction(Op, abstract=True):
+    """An op that joins what lies along `dims`, which are dropped: y[i] is over all x[i, r]."""
+
+    exempt = ("0-d: without dimensions there is nothing to reduce, and the functions build no op",)
+    combine: ClassVar[Combine]
+    dims: tuple[int, ...]
+
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        def term(r: tuple[Index, ...]) -> Expr:
+            kept, reduced = iter(i), iter(r)
+            return x[tuple(next(reduced) if d in self.dims else next(kept) for d in range(len(x.shape)))]
+
+        return reduce(self.combine, [x.shape[d] for d in self.dims], term)
 
 
 @dataclass(frozen=True)
-class Sum(Op):
+class Sum(Reduction):
     """Sum over `dims`, which are dropped: y[i] = Σ_r x[i, r]. `dims` are sorted and not empty."""
 
     torch = TorchCall(torch.sum, keywords={"dim": "dims"})
-    exempt = NOTHING_TO_REDUCE
+    combine: ClassVar[Combine] = "sum"
     dims: tuple[int, ...]
 
     def infer(self, x: TensorType) -> TensorType:
@@ -62,6 +78,10 @@ class Mean(Sum):
     def eval(self, x: Array) -> Array:
         return torch.mean(x, dim=self.dims)
 
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        count = literal(product(x.shape[d] for d in self.dims))
+        return call("div", super().at(i, x), cast(count, x.dtype))
+
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         x = y.inputs[0]
         count: Size = product(x.shape[d] for d in self.dims)
@@ -70,11 +90,11 @@ class Mean(Sum):
 
 
 @dataclass(frozen=True)
-class Amax(Op):
+class Amax(Reduction):
     """Largest element over `dims`, which are dropped; NaN if there is one. Ties share the gradient, as in torch."""
 
     torch = TorchCall(torch.amax, keywords={"dim": "dims"})
-    exempt = NOTHING_TO_REDUCE
+    combine: ClassVar[Combine] = "amax"
     dims: tuple[int, ...]
 
     def infer(self, x: TensorType) -> TensorType:
@@ -111,6 +131,7 @@ class Amin(Amax):
     """Smallest element over `dims`, which are dropped; NaN if there is one. Ties share the gradient, as in torch."""
 
     torch = TorchCall(torch.amin, keywords={"dim": "dims"})
+    combine: ClassVar[Combine] = "amin"
 
     def eval(self, x: Array) -> Array:
         return torch.amin(x, dim=self.dims)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from graphc.errors import DTypeError
-from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
+from graphc.expr import Expr, Operand, call, literal, select
+from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, broadcast, operands
-from graphc.ops.pointwise import Binary, Unary
+from graphc.ops.pointwise import Binary, Pointwise, Unary
 from graphc.types import Array, TensorType, dtype_name
 
 __all__ = ["clamp", "maximum", "minimum", "where"]
@@ -21,7 +22,7 @@ class Minimum(Binary):
     """The smaller of x and y; NaN if either is. Ties share the gradient, as in torch."""
 
     torch = TorchCall(torch.minimum, alias=(0, 1))
-    bools = True
+    bools = "and"
 
     def eval(self, x: Array, y: Array) -> Array:
         return torch.minimum(x, y)
@@ -42,6 +43,7 @@ class Maximum(Minimum):
     """The larger of x and y; NaN if either is. Ties share the gradient, as in torch."""
 
     torch = TorchCall(torch.maximum, alias=(0, 1))
+    bools = "or"
 
     def eval(self, x: Array, y: Array) -> Array:
         return torch.maximum(x, y)
@@ -68,6 +70,14 @@ class Clamp(Unary):
     def eval(self, x: Array) -> Array:
         return torch.clamp(x, min=self.min, max=self.max)
 
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        a = x[i]
+        for limit, beyond in ((self.min, "lt"), (self.max, "gt")):
+            if limit is not None:
+                is_nan = limit != limit
+                a = literal(limit, x.dtype) if is_nan else select(call(beyond, a, limit), limit, a)
+        return a
+
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         x = y.inputs[0]
         if self.max is not None:
@@ -87,11 +97,10 @@ class Clamp(Unary):
 
 
 @dataclass(frozen=True)
-class Where(Op):
+class Where(Pointwise):
     """x where the condition holds, else y."""
 
     torch = TorchCall(torch.where, alias=(1, 2))
-    is_pointwise = True
 
     def infer(self, condition: TensorType, x: TensorType, y: TensorType) -> TensorType:
         if condition.dtype is not torch.bool:
@@ -102,6 +111,9 @@ class Where(Op):
 
     def eval(self, condition: Array, x: Array, y: Array) -> Array:
         return torch.where(condition, x, y)
+
+    def at(self, i: tuple[Expr, ...], condition: Operand, x: Operand, y: Operand) -> Expr:
+        return select(condition[i], x[i], y[i])
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[None, Tensor, Tensor]:
         condition = y.inputs[0]

@@ -11,6 +11,7 @@ import torch
 from graphc import dims
 from graphc.dims import Dim, Size
 from graphc.errors import DTypeError, ShapeError, brief
+from graphc.expr import Expr, Operand, call, joined, literal, reshaped, select
 from graphc.ir import Arg, Op, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.operands import as_tensor, normalise_dim, normalise_dims, result_dtype
 from graphc.types import Array, TensorType, as_index, check_shape, dtype_name, same_shape
@@ -46,6 +47,9 @@ class Reshape(Op):
     def eval(self, x: Array) -> Array:
         return torch.reshape(x, self.shape)  # type: ignore[arg-type]  # sizes are bound before anything is evaluated
 
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        return x[reshaped(i, self.shape, x.shape)]
+
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         return (g.reshape(y.inputs[0].shape),)
 
@@ -73,6 +77,9 @@ class Permute(Op):
     def eval(self, x: Array) -> Array:
         return torch.permute(x, self.dims)
 
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        return x[tuple(i[self.dims.index(d)] for d in range(len(self.dims)))]
+
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         return (g.permute(tuple(self.dims.index(d) for d in range(len(self.dims)))),)
 
@@ -99,6 +106,10 @@ class Broadcast(Op):
 
     def eval(self, x: Array) -> Array:
         return torch.broadcast_to(x, self.shape)  # type: ignore[arg-type]  # sizes are bound
+
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        aligned = i[len(i) - len(x.shape) :]
+        return x[tuple(literal(0) if dims.same(size, 1) else k for k, size in zip(aligned, x.shape, strict=True))]
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         x = y.inputs[0]
@@ -147,6 +158,10 @@ class Slice(Op):
     def eval(self, x: Array) -> Array:
         return slice_along(x, self.dim, self.start, self.length, self.step)  # type: ignore[arg-type]  # sizes are bound
 
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        place = call("add", self.start, call("mul", i[self.dim], self.step))
+        return x[*i[: self.dim], place, *i[self.dim + 1 :]]
+
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         return (apply(SlicePad(self.dim, self.start, y.inputs[0].shape[self.dim], self.step), g),)
 
@@ -193,6 +208,14 @@ class SlicePad(Op):
         slice_along(y, self.dim, self.start, x.shape[self.dim], self.step).copy_(x)  # type: ignore[arg-type]
         return y
 
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        offset = call("sub", i[self.dim], self.start)
+        place = call("floordiv", offset, self.step)
+        inside = call("and", call("ge", offset, 0), call("lt", place, x.shape[self.dim]))
+        if self.step != 1:
+            inside = call("and", inside, call("eq", call("mod", offset, self.step), 0))
+        return select(inside, x[*i[: self.dim], place, *i[self.dim + 1 :]], 0)
+
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
         return (apply(Slice(self.dim, self.start, y.inputs[0].shape[self.dim], self.step), g),)
 
@@ -230,6 +253,12 @@ class Cat(Op):
 
     def eval(self, *inputs: Array) -> Array:
         return torch.cat(inputs, dim=self.dim)
+
+    def at(self, i: tuple[Expr, ...], *x: Operand) -> Expr:
+        def element(k: int, place: Expr) -> Expr:
+            return x[k][*i[: self.dim], place, *i[self.dim + 1 :]]
+
+        return joined(i[self.dim], [each.shape[self.dim] for each in x], element)
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, ...]:
         parts = []

@@ -43,7 +43,7 @@ class Adam(Optimizer):
     def update(self, gradients: Mapping[Parameter, Tensor]) -> dict[Variable, Tensor]:
         step = self.step + 1.0
         step_size = self.lr / (1.0 - self.beta1.pow(step))
-        root_correction = (1.0 - self.beta2.pow(step)).sqrt()
+        root_correction = 1.0 / (1.0 - self.beta2.pow(step)).sqrt()
         scalars = (1.0 - self.beta1, self.beta2, 1.0 - self.beta2, step_size, root_correction, self.eps)
         new: dict[Variable, Tensor] = {self.step: step}
         for p, g in gradients.items():
@@ -57,5 +57,5 @@ class Adam(Optimizer):
             if self.amsgrad:
                 top = self.max_exp_avg_sq[p]
                 new[top] = largest = top.maximum(square)
-            new[p] = p - mean / (largest.sqrt() / root + eps) * rate
+            new[p] = p - mean / (largest.sqrt() * root + eps) * rate
         return new

@@ -10,7 +10,6 @@ from graphc.passes.canonicalise import canonicalise
 from graphc.passes.cse import cse
 from graphc.passes.dce import dce
 from graphc.passes.fold import fold_constants
-from graphc.passes.pack_updates import pack_updates
 
 __all__ = ["PASSES", "Pass", "PassResult"]
 
@@ -30,5 +29,4 @@ PASSES: tuple[Pass, ...] = (
     Pass("fold_constants", fold_constants),
     Pass("cse", cse),
     Pass("dce", dce),
-    Pass("pack_updates", pack_updates),
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
+from graphc.backends.c import NativePlan
 from graphc.backends.executable import Executable
 from graphc.ir import Graph
 from graphc.memory import MemoryPlan
@@ -16,7 +17,7 @@ from graphc.runtime.report import explain, summarise
 from graphc.runtime.runner import Runner
 from graphc.runtime.stage import Stage
 from graphc.runtime.training import Epoch, evaluate, fit
-from graphc.schedule import Schedule
+from graphc.schedule import KernelSchedule, Schedule
 from graphc.state import State
 
 __all__ = ["Program"]
@@ -33,15 +34,22 @@ class Program(Runner):
         graph: Graph,
         form: Form,
         backend: str,
+        reason: str,
         executable: Executable,
         stages: Sequence[Stage],
         threads: int | None,
+        training: bool,
         make_evaluation: Callable[[], Program],
     ) -> None:
-        """`graph` is what passes have made of the `declared` one, which says what inputs and States have to fit."""
+        """`graph` is what passes have made of the `declared` one, which says what inputs and States have to fit.
+
+        `reason` says why the backend is not a faster one, if there is a reason.
+        """
         super().__init__(declared, graph, executable, threads)
         self.backend = backend
+        self._reason = reason
         self.stages = tuple(stages)
+        self.training = training
         self._form = form
         self._make_evaluation = make_evaluation
 
@@ -53,25 +61,22 @@ class Program(Runner):
         return self._executable.source
 
     @property
-    def schedule(self) -> Schedule | None:
-        """The calls in order; None on the reference backend, which has no schedule."""
-        return self._stage(Schedule)
+    def schedule(self) -> Schedule | KernelSchedule | None:
+        """The calls or kernels in order; None on the reference backend, which has no schedule."""
+        return self._stage(Schedule) or self._stage(KernelSchedule)
 
     @property
-    def memory(self) -> MemoryPlan | None:
+    def memory(self) -> MemoryPlan | NativePlan | None:
         """Where every value lives; `memory.nbytes({"batch": 25})` is the scratch memory of a call."""
-        return self._stage(MemoryPlan)
+        return self._stage(MemoryPlan) or self._stage(NativePlan)
 
     def summary(self) -> str:
-        """Inputs, outputs, parameters, nodes by stage, calls, scratch memory and compile time, in a few lines."""
-        return summarise(self, self.output_names, self.backend, self.stages)
+        """Inputs, outputs, mode, parameters, nodes by stage, calls, scratch memory and compile time, in a few lines."""
+        return summarise(self, self.output_names, self.backend, self.training, self.stages)
 
     def explain(self) -> str:
         """Which rewrites fired, what was fused, packed and copied, and what fell back to evaluating itself."""
-        schedule, memory = self.schedule, self.memory
-        if schedule is None or memory is None:
-            return "the reference backend evaluates every node by itself\n"
-        return explain(schedule, memory, self.stages)
+        return explain(self.backend, self._reason, self.stages)
 
     def _stage(self, kind: type[_T]) -> _T | None:
         return next((stage.value for stage in self.stages if isinstance(stage.value, kind)), None)
@@ -115,9 +120,10 @@ class Program(Runner):
 
         `data` has one tensor for each input, all of one length along the first size, which every input must share by
         name; the last batch of an epoch may be smaller. With `shuffle`, each epoch has an order of its own, which
-        depends on `seed` and the epoch only. `validation` is a tuple like `data`, on which the outputs are evaluated
-        without updates after each epoch. `on_epoch` is called with an `Epoch`, which can set hyper-parameters and stop.
-        `progress` shows a bar; None means if standard error is a terminal. Ctrl-C ends the run between two steps.
+        depends on `seed` and the epoch only; dropout depends on `seed` and the steps that the State has seen.
+        `validation` is a tuple like `data`, on which the outputs are evaluated after each epoch, without updates and
+        dropout. `on_epoch` is called with an `Epoch`, which can set hyper-parameters and stop. `progress` shows a bar;
+        None means if standard error is a terminal. Ctrl-C ends the run between two steps.
         Outputs that are not scalars are computed but not recorded. Raises InputError and StateError.
         """
         return fit(
@@ -142,5 +148,5 @@ class Program(Runner):
 
     @cached_property
     def evaluation(self) -> Program:
-        """The same outputs without the updates, over the same State: what `fit` runs on validation data."""
-        return self._make_evaluation() if self._updated else self
+        """The same outputs without updates and dropout, over the same State: what `fit` runs on validation data."""
+        return self._make_evaluation() if self._updated or self.training else self

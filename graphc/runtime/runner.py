@@ -11,9 +11,10 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from graphc.backends.executable import Bound, Executable
+from graphc.backends.executable import Bound, Executable, Loop
 from graphc.errors import InputError, StateError
-from graphc.ir import Cell, Graph
+from graphc.expr.philox import SHUFFLE, as_int64
+from graphc.ir import Cell, Graph, Role
 from graphc.runtime.signature import Signature
 from graphc.state import State
 from graphc.types import Array, TensorType
@@ -61,6 +62,24 @@ class _Pool:
         return sum(bound.nbytes for waiting in list(self.idle.values()) for bound in waiting)
 
 
+class _Threads:
+    """Bounds torch's threads for the calls inside."""
+
+    __slots__ = ("_before", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def __enter__(self) -> None:
+        self._before = torch.get_num_threads()
+        if self._limit != self._before:
+            torch.set_num_threads(self._limit)
+
+    def __exit__(self, *error: object) -> None:
+        if self._limit != self._before:
+            torch.set_num_threads(self._before)
+
+
 class Runner:
     """Immutable and re-entrant: all that changes lives in a State, all scratch in a workspace that one call has."""
 
@@ -106,6 +125,12 @@ class Runner:
         """Reserves what the program updates in `state` for the calls inside."""
         return state.updating(self._updated)
 
+    def reseed(self, seed: int, state: State) -> None:
+        """Let random masks depend on `seed` from now on; steps are counted on. The caller has reserved the State."""
+        for cell in self.graph.cells:
+            if cell.role is Role.RANDOM:
+                state.read(cell)[0] = as_int64(seed)
+
     def check_inputs(self, inputs: Sequence[object], state: State) -> list[Array]:
         """`inputs` as tensors of the program's input types, for one call or many. Raises InputError."""
         names = self._signature.names
@@ -133,17 +158,38 @@ class Runner:
         run, kind = bound.run, state.device.type
         if kind in AUTOCASTING and torch.is_autocast_enabled(kind):
             run = torch.autocast(kind, enabled=False)(run)  # dtypes are those that were declared
-        limit, threads = self._threads or bound.threads, torch.get_num_threads()
-        if limit is None or limit == threads:
+        limit = self._threads or bound.threads
+        if limit is None:
             results = run(*arrays)
         else:
-            try:
-                torch.set_num_threads(limit)
+            with _Threads(limit):
                 results = run(*arrays)
-            finally:
-                torch.set_num_threads(threads)
         pool.put(sizes, bound)
         return results
+
+    def loop(
+        self, data: Sequence[Array], batch: int, epochs: int, first: int, seed: int | None, state: State
+    ) -> Loop | None:
+        """A run over checked `data` that needs no Python between steps, from epoch `first` on; None if there is none.
+
+        `seed` shuffles, None does not. Raises InputError for a batch that the graph cannot take.
+        """
+        samples = len(data[0])
+        batch = min(batch, samples)
+        last = samples % batch or batch
+        sizes = [self._signature.bind([array[:rows] for array in data]) for rows in (batch, last)]
+        shuffle = None if seed is None else (seed, SHUFFLE)
+        arrays = [array.contiguous() for array in data]
+        return self._executable.loop(sizes, state, arrays, batch, epochs, first, shuffle)
+
+    def advance(self, loop: Loop, epochs: int) -> None:
+        """Let a loop go on for a while. The caller has reserved the State."""
+        limit = self._threads or loop.threads
+        if limit is None:
+            loop.advance(epochs)
+        else:
+            with _Threads(limit):
+                loop.advance(epochs)
 
     def _checked(self, state: State | None) -> State:
         if state is None:
@@ -193,4 +239,7 @@ class Runner:
         sizes = dict(zip(self.graph.symbols, values, strict=True))
         # Buffers made in inference mode could not be written outside it.
         with torch.inference_mode(False), torch.no_grad():
+            for cell in self.graph.cells:
+                if cell.role is Role.RANDOM and state.read(cell).device != state.device:
+                    state.place(cell, state.read(cell).to(state.device))
             return self._executable.bind(sizes, state)

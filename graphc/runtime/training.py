@@ -9,14 +9,15 @@ from dataclasses import dataclass, field
 
 import torch
 
+from graphc.backends.executable import Loop
 from graphc.dims import Dim, same
 from graphc.errors import InputError, StateError
 from graphc.ir import Role
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
-from graphc.runtime.philox import permutation
 from graphc.runtime.progress import progress_bar
 from graphc.runtime.runner import Runner
+from graphc.runtime.shuffle import permutation
 from graphc.state import State
 from graphc.types import Array
 
@@ -75,15 +76,13 @@ def fit(
     held_out = None if validation is None else _batched(*validation, state, "validation")
     history = History()
     steps = -(-len(arrays[0]) // batch_size)
+    if any(cell.role is Role.RANDOM for cell in program.graph.cells):
+        with DeferredInterrupt(), program.running(state):
+            program.reseed(seed, state)
+    run = _Run(program, arrays, batch_size, epochs, seed if shuffle else None, state)
+    step_by_step = validation is not None or on_epoch is not None
     with progress_bar(epochs, progress) as report:
-        for number in range(1, epochs + 1):
-            start = time.perf_counter()
-            order = permutation(len(arrays[0]), seed, number - 1).to(state.device) if shuffle else None
-            # Reserved for the epoch only: `on_epoch` may restore parameters, or train something else. An interrupt on
-            # the way in or out would leave the State reserved for ever.
-            with DeferredInterrupt(), program.running(state):
-                metrics = _pass_over(program, arrays, order, batch_size, state)
-            seconds = time.perf_counter() - start
+        for number, metrics, seconds in run.epoch_by_epoch(several_at_a_time=not step_by_step):
             if validation is not None and held_out is not None:
                 found = _pass_over(validation[0], held_out, None, batch_size, state)
                 metrics.update({f"validation_{name}": value for name, value in found.items()})
@@ -95,6 +94,52 @@ def fit(
                 if epoch.stopped:
                     break
     return history
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What does not change during a run. `seed` is None for data in order."""
+
+    program: Runner
+    data: Sequence[Array]
+    batch_size: int
+    epochs: int
+    seed: int | None
+    state: State
+
+    def epoch_by_epoch(self, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
+        """Number, means and seconds of each epoch, once it is done; maybe of several, once all of them are."""
+        loop = self._loop(0)
+        return self._in_python() if loop is None else self._natively(loop, several_at_a_time)
+
+    def _loop(self, first: int) -> Loop | None:
+        return self.program.loop(self.data, self.batch_size, self.epochs, first, self.seed, self.state)
+
+    # The State is reserved for an epoch, or some hundredths of a second, and not between: `on_epoch` may restore
+    # parameters, or train something else. An interrupt on the way in or out would leave it reserved for ever.
+
+    def _in_python(self) -> Iterator[tuple[int, dict[str, float], float]]:
+        samples = len(self.data[0])
+        for number in range(1, self.epochs + 1):
+            start = time.perf_counter()
+            order = None if self.seed is None else permutation(samples, self.seed, number - 1).to(self.state.device)
+            with DeferredInterrupt(), self.program.running(self.state):
+                metrics = _pass_over(self.program, self.data, order, self.batch_size, self.state)
+            yield number, metrics, time.perf_counter() - start
+
+    def _natively(self, loop: Loop, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
+        names = [name for _, name in self.program.scalar_outputs]
+        done = 0
+        while done < self.epochs:
+            with DeferredInterrupt(), self.program.running(self.state):
+                if not loop.is_current(self.state):
+                    moved = self._loop(done)
+                    assert moved is not None, "a program that has a loop keeps it"
+                    loop = moved
+                self.program.advance(loop, self.epochs if several_at_a_time else done + 1)
+            for means, seconds in loop.results(done, loop.epoch):
+                done += 1
+                yield done, dict(zip(names, means, strict=True)), seconds
 
 
 def evaluate(program: Runner, data: Sequence[object], batch_size: int | None, state: State) -> dict[str, float]:

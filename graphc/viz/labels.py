@@ -13,6 +13,8 @@ from graphc.errors import GraphcError
 from graphc.ir import Node, Op
 from graphc.ops.arithmetic import PowNumber
 from graphc.ops.comparisons import Cast
+from graphc.ops.linear_units import Gelu
+from graphc.ops.randomness import Dropout
 from graphc.ops.reductions import Amax, Sum
 from graphc.ops.selections import Clamp
 from graphc.ops.views import Broadcast, Cat, Permute, Reshape, Slice, SlicePad
@@ -113,7 +115,9 @@ def _plain(op: Op, node: Node) -> str:
         case SlicePad(dim=dim, start=start, size=size, step=step):
             inside = _range(start, node.inputs[0].type.shape[dim], step, size)
             return f"zeros with x at [{':, ' * dim}{inside}]"
-        case Reshape() | Broadcast():
+        case Dropout(p=p):
+            return f"dropout {p:g}"
+        case Reshape() | Broadcast() | Gelu(approximate="none"):
             return op.name
     attributes = [f"{key} {_value(value)}" for key, value in op.attributes.items()]
     return " ".join([op.name, *attributes])

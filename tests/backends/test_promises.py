@@ -36,7 +36,7 @@ def test_an_input_that_is_a_cell_has_its_value_from_before_the_step(backend: str
 def test_outputs_are_made_before_the_first_cell_changes() -> None:
     """A call that runs out of memory for an output leaves the State as it was."""
     p, x = graphc.Parameter(torch.ones(3), name="p"), graphc.placeholder("x", (2, 3))
-    source = graphc.compile([x], (x * 3.0).T, {p: p * 2.0}).source
+    source = graphc.compile([x], (x * 3.0).T, {p: p * 2.0}, backend="torch").source
     run = source[source.index("def run") :]
     assert "group(0)" in source  # the update is in place
     assert run.index(".clone()") < run.index("mul(cell0")
@@ -73,7 +73,7 @@ def test_workspaces_go_without_the_collector() -> None:
 def test_a_setting_is_seen_at_the_next_call() -> None:
     p = graphc.Parameter(torch.zeros(2), name="p")
     rate = graphc.Variable(torch.tensor(1.0, dtype=torch.float64), name="rate", role=Role.HYPER)
-    program = graphc.compile([], p.sum(), {p: p + rate * 2.0})
+    program = graphc.compile([], p.sum(), {p: p + rate * 2.0}, backend="torch")
     program()
     rate.value = 10.0
     program()

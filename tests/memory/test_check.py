@@ -14,6 +14,7 @@ from graphc.backends.torch_plan import PATTERNS
 from graphc.ir import Cell, Node, Role
 from graphc.memory import CellGroup, MemoryPlan, Place, Slot, check, plan
 from graphc.passes import PASSES
+from graphc.passes.pack_updates import pack_updates
 from graphc.schedule import Schedule, schedule
 from tests.judge import graph_of
 
@@ -29,8 +30,8 @@ def scheduled(
 ) -> tuple[Schedule, MemoryPlan]:
     """A schedule and its plan, which is sound for several sizes."""
     graph = graph_of(outputs, inputs, updates)
-    for each in PASSES if passes else ():
-        graph, _ = each.run(graph)
+    for run in (*(each.run for each in PASSES), pack_updates) if passes else ():
+        graph, _ = run(graph)
     steps = schedule(graph, PATTERNS)
     places = plan(steps)
     for size in (0, 1, 7):

@@ -16,11 +16,14 @@ import pytest
 import torch
 
 from graphc import DTypeError, grad, placeholder
+from graphc.expr import Call, Cast, Expr, Reduce, Select
 from graphc.ir import OPS, Arg, Op, Sample, TorchCall, apply
+from graphc.ops.leaves import Constant, Full, Iota, SizeValue
 from graphc.types import DTYPES, TensorType
+from tests.expr.source import element_of, interpreted
 from tests.judge import Array, assert_same, graph_of, placeholders_for, random_like, special_values, values_of
 
-LEAVES = {"placeholder", "constant", "full", "tensor_constant", "size_value", "cell_value"}
+LEAVES = {"placeholder", "constant", "full", "iota", "tensor_constant", "size_value", "cell_value"}
 SAMPLES = [sample for op in OPS.values() for sample in op.samples()]
 
 
@@ -116,6 +119,98 @@ def test_printing(sample: Sample) -> None:
     assert sample.op.bound({}) == sample.op
 
 
+# The meaning of one element -------------------------------------------------------------------------------------------
+
+GIVEN = {"placeholder", "tensor_constant", "cell_value"}
+"""The ops whose value is memory that they are given."""
+
+DECOMPOSED = {"softmax", "log_softmax", "log_sum_exp"}
+"""The ops that are taken apart into others before code is generated."""
+
+TRANSCENDENTAL = {"erf", "exp", "expm1", "log", "log1p", "pow", "sigmoid", "tanh"}
+
+
+def tolerance_of(element: Expr, dtype: torch.dtype) -> dict[str, Any]:
+    """How near an expression comes to `eval`: exactly, where both round in the same places."""
+    if not dtype.is_floating_point:
+        return {"bits": True}
+    eps = torch.finfo(dtype).eps
+    if any(isinstance(part, Reduce) and part.combine == "sum" for part in parts_of(element)):
+        return {"rtol": 8 * eps, "atol": 16 * eps}
+    if is_composed(element):
+        return {"rtol": 8 * eps, "atol": 4 * eps}
+    return {"bits": dtype in (torch.float32, torch.float64), "rtol": eps, "atol": 0.0}
+
+
+def is_composed(element: Expr) -> bool:
+    """Whether it is a formula with a transcendental function in it, which torch may compute in another way."""
+    calls = [part for part in parts_of(element) if isinstance(part, Call)]
+    return len(calls) > 1 and any(part.function in TRANSCENDENTAL for part in calls)
+
+
+def parts_of(element: Expr) -> Iterator[Expr]:
+    """An expression and all that it is made of, but for indices."""
+    yield element
+    match element:
+        case Call(args=parts):
+            pass
+        case Select(condition, then, otherwise):
+            parts = (condition, then, otherwise)
+        case Cast(x) | Reduce(body=x):
+            parts = (x,)
+        case _:
+            parts = ()
+    for part in parts:
+        yield from parts_of(part)
+
+
+def assert_at_is_eval(op: Op, arrays: Sequence[Array]) -> None:
+    types = [type_of(x) for x in arrays]
+    element = element_of(op, *types)
+    expected = op.eval(*arrays)
+    assert element.dtype is expected.dtype
+    assert_same(interpreted(op, types, arrays, {}), expected, element, **tolerance_of(element, expected.dtype))
+
+
+def test_ops_without_elements() -> None:
+    assert {name for name, op in OPS.items() if op.at is Op.at} == GIVEN | DECOMPOSED
+
+
+@over(lambda sample: sample.op.name not in DECOMPOSED)
+def test_at_is_eval(sample: Sample) -> None:
+    """`at` tells the elements of `eval`, for every dtype that `infer` accepts."""
+    accepted = 0
+    for dtype in DTYPES:
+        generator = torch.Generator().manual_seed(0)
+        arrays = [arg.draw(generator, each) for arg, each in with_dtype(sample, dtype)]
+        try:
+            sample.op.infer(*map(type_of, arrays))
+        except DTypeError:
+            continue
+        accepted += 1
+        assert_at_is_eval(sample.op, arrays)
+    assert accepted
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        Constant(0.1, torch.float32),
+        Constant(float("nan"), torch.float64),
+        Constant(True, torch.bool),
+        SizeValue(7, torch.int64),
+        SizeValue(2**24 + 1, torch.float32),
+        Full(-0.0, (2, 3), torch.float64),
+        Full(3, (0, 2), torch.uint8),
+        Iota(5),
+        Iota(0),
+    ],
+    ids=str,
+)
+def test_at_is_eval_of_leaves(op: Op) -> None:
+    assert_at_is_eval(op, [])
+
+
 # The call of the torch plan -------------------------------------------------------------------------------------------
 
 
@@ -152,7 +247,7 @@ def run(call: TorchCall, op: Op, operands: Sequence[Array], out: Array) -> Array
     given = (tuple(operands),) if call.sequence else tuple(operands)
     match call.form:
         case "out":
-            result = function(*given, *arguments, **keywords, out=out)
+            result = function(*given, *arguments, **keywords, **{call.destination: out})
         case "into":
             result = function(out, *given, *arguments, **keywords)
         case "view":
@@ -324,6 +419,19 @@ def test_vjp_on_special_values(sample: Sample) -> None:
 def indices(shape: tuple[int, ...]) -> Array:
     """0, 1, 2, … in an array of `shape`."""
     return torch.arange(math.prod(shape)).reshape(shape)
+
+
+@over(lambda sample: sample.op.is_pointwise and any(arg.dtype.is_floating_point for arg in sample.args))
+def test_at_on_special_values(sample: Sample) -> None:
+    """NaN, infinities, signed zeros and denormals."""
+    if sample.op.name == "cast" and not is_differentiable(sample):
+        return  # what an integer is made of NaN or infinity depends on the processor
+    for dtype in (torch.float32, torch.float64):
+        values = special_values(dtype)
+        if dtype is torch.float32 and is_composed(element_of(sample.op, *map(type_of, draw(sample.args, dtype)))):
+            values = values[~(values.abs() > 1e30)]  # torch may call oneDNN, which overflows
+        for operands in special_operands(sample, values):
+            assert_at_is_eval(sample.op, operands)
 
 
 @over(lambda sample: sample.op.torch is not None and any(arg.dtype.is_floating_point for arg in sample.args))

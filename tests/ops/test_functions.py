@@ -32,7 +32,7 @@ def torchs(name: str) -> Callable[..., Array]:
     return getattr(torch, name, None) or getattr(torch.nn.functional, name)  # type: ignore[no-any-return]
 
 
-NOT_POINTWISE = {"amax", "amin", "constant", "flatten", "mean", "squeeze", "sum", "t", "clamp", "matmul"}
+NOT_POINTWISE = {"amax", "amin", "constant", "dropout", "flatten", "mean", "squeeze", "sum", "t", "clamp", "matmul"}
 UNARY = sorted(name for name, f in FUNCTIONS.items() if required(f) == ["x"] and name not in NOT_POINTWISE)
 BINARY = sorted(
     name
@@ -186,6 +186,9 @@ def test_method_is_the_function(name: str) -> None:
         "unsqueeze": (0,),
         "matmul": (torch.ones(4, 2),),
         "pow": (3,),
+        "softmax": (1,),
+        "log_softmax": (1,),
+        "logsumexp": (1,),
     }
     default = (x,) if name in BINARY else ()
     method = getattr(x, name)(*arguments.get(name, default))

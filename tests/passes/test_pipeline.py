@@ -60,7 +60,7 @@ def program() -> Program:
 
 def test_stages_have_the_graphs_in_order(program: Program) -> None:
     names = [stage.name for stage in program.stages]
-    assert names == ["graph", *(each.name for each in PASSES)]
+    assert names == ["graph", "specialise", *(each.name for each in PASSES)]
     for stage in program.stages:
         assert isinstance(stage.value, Graph)
         assert str(stage) == str(stage.value)

@@ -15,7 +15,7 @@ import torch
 import graphc
 from graphc import InputError, Parameter, Program, State, StateError, Variable, nn, optim
 from graphc.runtime import Epoch, training
-from graphc.runtime.philox import permutation
+from graphc.runtime.shuffle import permutation
 from tests.judge import Array, assert_same
 
 COUNT = 10

@@ -14,6 +14,7 @@ import torch
 
 import graphc
 from graphc import InputError, State, Tensor, Variable, dims
+from graphc.backends.c import NativeExecutable, generate_native, plan_native
 from graphc.backends.executable import Bound, Executable
 from graphc.backends.reference import ReferenceExecutable
 from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate, lower, source
@@ -23,8 +24,10 @@ from graphc.ir.verify import verify
 from graphc.memory import check, plan
 from graphc.passes import PASSES, Pass
 from graphc.passes.canonicalise import RULES
+from graphc.passes.cse import cse
+from graphc.passes.decompose import decompose
 from graphc.runtime.signature import Signature
-from graphc.schedule import Pattern, Schedule, schedule
+from graphc.schedule import Pattern, Schedule, schedule, schedule_kernels
 from graphc.types import TensorType
 from tools.fuzzing.build import LARGEST, draw
 from tools.fuzzing.cases import Case
@@ -56,9 +59,10 @@ class Call:
 
 @dataclass
 class Trial:
-    """`what` and `source` say what was being tried when something failed."""
+    """`native`: generated C is tried, too. `what` and `source` say what was being tried when something failed."""
 
     case: Case
+    native: bool = False
     what: str = "compile"
     source: str = ""
     graph: Graph = field(init=False)
@@ -76,7 +80,9 @@ class Trial:
         return Graph(tuple(x.node for x in self.case.inputs), tuple(outputs))
 
     def _compiled(self, updates: Mapping[Variable, Tensor]) -> graphc.Program:
-        return graphc.compile(list(self.case.inputs), dict(self.case.outputs), dict(updates), backend="torch")
+        # Not for training: the judge goes by `eval`, for which dropout does nothing.
+        outputs = dict(self.case.outputs)
+        return graphc.compile(list(self.case.inputs), outputs, dict(updates), backend="torch", training=False)
 
     def run(self) -> None:
         """Raises Mismatch, or whatever graphc raises by mistake."""
@@ -98,6 +104,19 @@ class Trial:
         for name, make in self._variants(program.graph):
             self.what = f"compile {name}"
             self._replay(name, make())
+        if self.native and all(dtype.itemsize != 2 or not dtype.is_floating_point for dtype in _dtypes(program.graph)):
+            self._try_native(program.graph)
+
+    def _try_native(self, optimised: Graph) -> None:
+        """Generated C for vectors of some length; one compilation, since that takes longer than all the rest."""
+        vector_bytes = self.random.choice([16, 32, 64, 64])
+        name = f"generated C for {vector_bytes} bytes"
+        self.what = f"compile {name}"
+        graph = _optimised(optimised, [Pass("decompose", decompose), Pass("cse", cse)])
+        native = plan_native(schedule_kernels(graph), vector_bytes)
+        executable = NativeExecutable(native, generate_native(native))
+        self._replay(name, executable)
+        self._replay(f"{name}, poisoned", executable, poisoned=True)
 
     # The compiled program against eager.
 
@@ -331,8 +350,15 @@ def _torch(steps: Schedule, reuse: bool = True) -> TorchExecutable:
     return TorchExecutable(steps, places, generate(steps, places))
 
 
+def _dtypes(graph: Graph) -> set[torch.dtype]:
+    return {node.type.dtype for node in (*graph.inputs, *graph.nodes)}
+
+
 def _poison(bound: Bound, byte: int) -> None:
-    """Overwrite the buffers of a torch plan, and let it compute anew what it keeps there between calls."""
+    """Overwrite the buffers of a plan, and let it compute anew what it keeps there between calls."""
+    if hasattr(bound, "_memory"):  # native code keeps nothing there
+        bound._memory.fill_(byte)
+        return
     names = bound.run.__globals__
     names["buffer"].__self__._bytes.fill_(byte)
     names["versions"] = None

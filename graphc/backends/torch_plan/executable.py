@@ -124,6 +124,9 @@ class TorchExecutable:
         written = sorted({_addresses(v) for cell, v in zip(self.code.cells, values) if cell in self._updated})
         return _TorchBound(namespace["run"], threads, workspace.nbytes, self.code.cells, values, written, moves)
 
+    def loop(self, *run: object) -> None:
+        """None: Python calls step by step."""
+
     def _constants(self, sizes: Mapping[str, int], device: torch.device) -> list[Array]:
         """Values of the nodes that are known once sizes are bound."""
         values: dict[object, Array] = {}

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import torch
 
+from graphc import dims
 from graphc.ir import Node, TorchCall
 from graphc.ops.activations import Sigmoid
 from graphc.ops.arithmetic import Add, Mul, Square, Sub
 from graphc.ops.comparisons import Gt, Le
 from graphc.ops.contractions import Matmul
+from graphc.ops.elementary import Exp
 from graphc.ops.leaves import Constant
+from graphc.ops.reductions import Sum
 from graphc.ops.selections import Where
-from graphc.ops.views import Broadcast
+from graphc.ops.views import Broadcast, Reshape
 from graphc.schedule import Match, Pattern
+from graphc.types import same_shape
 
 __all__ = ["PATTERNS"]
 
@@ -29,6 +33,9 @@ _SIGMOID_BACKWARD = TorchCall(torch.ops.aten.sigmoid_backward.grad_input, alias=
 _RELU_BACKWARD = TorchCall(torch.ops.aten.threshold_backward.grad_input, alias=(0, 1), destination="grad_input")
 _LEAKY_BACKWARD = TorchCall(torch.ops.aten.leaky_relu_backward.grad_input, alias=(0, 1), destination="grad_input")
 
+_SOFTMAX_BACKWARD = TorchCall(torch.ops.aten._softmax_backward_data.out, destination="grad_input")
+_LOG_SOFTMAX_BACKWARD = TorchCall(torch._log_softmax_backward_data)
+
 
 def _is_number(node: Node, value: float) -> bool:
     """Whether every element of `node` is the floating number `value`, its sign included."""
@@ -40,11 +47,15 @@ def _source(node: Node) -> Node:
     return node.inputs[0] if isinstance(node.op, Broadcast) else node
 
 
-def _sources(*operands: Node) -> tuple[Node, ...]:
-    """The operands, broadcast ones by their source as long as one of them still has the full shape."""
-    if all(isinstance(x.op, Broadcast) for x in operands):
-        return operands
-    return tuple(map(_source, operands))
+def _sources(n: Node, *operands: Node) -> tuple[Node, ...]:
+    """The operands of n, broadcast ones by their source as long as the sources still span the shape of n."""
+    sources = tuple(map(_source, operands))
+    shapes = [x.type.shape for x in sources]
+    spanned = any(len(shape) == n.type.ndim for shape in shapes) and all(
+        dims.same(size, 1) or any(len(shape) >= back and dims.same(shape[-back], size) for shape in shapes)
+        for back, size in enumerate(reversed(n.type.shape), 1)
+    )
+    return sources if spanned else operands
 
 
 def _are_alike(x: Node, g: Node) -> bool:
@@ -105,6 +116,46 @@ def _leaky_relu_backward(n: Node) -> Match | None:
     return None
 
 
+def _sum_along(node: Node) -> tuple[Node, int, tuple[Node, ...]] | None:
+    """What is summed along which dimension, if `node` is that sum repeated along it, and the nodes that this takes."""
+    if not isinstance(node.op, Broadcast):
+        return None
+    kept = total = node.inputs[0]
+    if isinstance(kept.op, Reshape):
+        total = kept.inputs[0]
+    if type(total.op) is not Sum or len(total.op.dims) != 1:
+        return None
+    (x,), (d,) = total.inputs, total.op.dims
+    keeps = same_shape(kept.type.shape, (*x.type.shape[:d], 1, *x.type.shape[d + 1 :])) or (d == 0 and kept is total)
+    if not keeps or not same_shape(x.type.shape, node.type.shape):
+        return None
+    return x, d, tuple(dict.fromkeys((node, kept, total)))
+
+
+def _softmax_backward(n: Node) -> Match | None:
+    """(g - Σ g · y) · y."""
+    match n:
+        case Node(op=Mul(), inputs=(Node(op=Sub(), inputs=(g, total)) as rest, y)) if _are_alike(y, g):
+            found = _sum_along(total)
+            if found is not None and isinstance(found[0].op, Mul) and found[0].inputs == (g, y):
+                product, dim, covers = found
+                arguments = (dim, y.type.dtype)
+                return Match(_SOFTMAX_BACKWARD, (g, y), arguments=arguments, covers=(rest, *covers, product))
+    return None
+
+
+def _log_softmax_backward(n: Node) -> Match | None:
+    """g - exp(y) · Σ g."""
+    match n:
+        case Node(op=Sub(), inputs=(g, Node(op=Mul(), inputs=(Node(op=Exp(), inputs=(y,)) as e, total)) as product)):
+            found = _sum_along(total)
+            if found is not None and found[0] is g and _are_alike(y, g):
+                _, dim, covers = found
+                arguments = (dim, y.type.dtype)
+                return Match(_LOG_SOFTMAX_BACKWARD, (g, y), arguments=arguments, covers=(product, e, *covers))
+    return None
+
+
 def _add_product(n: Node) -> Match | None:
     """x + a · b and x - a · b."""
     if isinstance(n.op, (Add, Sub)) and n.type.dtype.is_floating_point:
@@ -113,7 +164,7 @@ def _add_product(n: Node) -> Match | None:
             x, product = product, x
         if isinstance(product.op, Mul) and not isinstance(x.op, Broadcast):
             keywords: dict[str, object] = {"value": -1} if isinstance(n.op, Sub) else {}
-            return Match(_ADDCMUL, _sources(x, *product.inputs), keywords=keywords, covers=(product,))
+            return Match(_ADDCMUL, _sources(n, x, *product.inputs), keywords=keywords, covers=(product,))
     return None
 
 
@@ -126,7 +177,7 @@ def _broadcast_in_call(n: Node) -> Match | None:
         and call.form == "out"
         and any(isinstance(x.op, Broadcast) for x in n.inputs)
     ):
-        return Match(call, _sources(*n.inputs), *call.arguments_of(n.op))
+        return Match(call, _sources(n, *n.inputs), *call.arguments_of(n.op))
     return None
 
 
@@ -137,6 +188,8 @@ PATTERNS = (
     Pattern("sigmoid_backward", _sigmoid_backward),
     Pattern("relu_backward", _relu_backward),
     Pattern("leaky_relu_backward", _leaky_relu_backward),
+    Pattern("softmax_backward", _softmax_backward),
+    Pattern("log_softmax_backward", _log_softmax_backward),
     Pattern("add_product", _add_product),
     Pattern("broadcast_in_call", _broadcast_in_call),
 )

@@ -154,7 +154,7 @@ class _Writer:
             chosen = [_literal(getattr(node.op, attribute)) for attribute in call.factory]
             self.head.append(f"{function} = {self.imports.call(call.function, chosen, ())}")
         given = [_tuple(operands)] if call.sequence else operands
-        arguments = [*given, *(_literal(value) for value in step.arguments)]
+        arguments = [*given, *map(self._argument, step.arguments)]
         keywords = [f"{key}={_literal(value)}" for key, value in step.keywords.items()]
         if step.is_view and not reads:
             # `view` where the graph says reshape: it raises rather than copies, which would be a copy for ever.
@@ -179,6 +179,9 @@ class _Writer:
         else:
             keywords.append(f"{call.destination}={name}")
         self._say(node, self.imports.call(function, arguments, keywords), reads)
+
+    def _argument(self, value: object) -> str:
+        return self.imports.dtype(value) if isinstance(value, torch.dtype) else _literal(value)
 
     def _pack(self, step: Step) -> None:
         """Bind the whole; copy only the operands that are not inside already."""

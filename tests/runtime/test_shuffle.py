@@ -1,36 +1,13 @@
-"""The counter-based generator against known answers, and the permutations that shuffles are made of."""
+"""The permutations that shuffles are made of."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-import numpy
 import pytest
 import torch
 
-from graphc.runtime.philox import permutation, philox
-
-# From Random123's `kat_vectors`, for philox4x32 with 10 rounds: counter, key, result.
-KNOWN = [
-    ("00000000 00000000 00000000 00000000", "00000000 00000000", "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
-    ("ffffffff ffffffff ffffffff ffffffff", "ffffffff ffffffff", "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-    ("243f6a88 85a308d3 13198a2e 03707344", "a4093822 299f31d0", "d16cfe09 94fdcceb 5001e420 24126ea1"),
-]
-
-
-def words(text: str) -> list[int]:
-    return [int(word, 16) for word in text.split()]
-
-
-@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
-def test_known_answers(counter: str, key: str, expected: str) -> None:
-    first, second = words(key)
-    counters = numpy.array([words(counter)] * 3, dtype=numpy.uint64)
-    assert philox(counters, (first, second)).tolist() == [words(expected)] * 3
-
-
-def test_no_counters_give_no_words() -> None:
-    assert philox(numpy.empty((0, 4), numpy.uint64), (1, 2)).shape == (0, 4)
+from graphc.runtime.shuffle import permutation
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**63, 2**64 - 1, 2**80 + 3])

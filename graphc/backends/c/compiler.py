@@ -1,0 +1,205 @@
+"""The C compiler of this machine, how it is called, and what processor it compiles for."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from graphc.backends.c import cache
+from graphc.errors import CompileError, compose
+
+__all__ = ["REMEDY", "Compiler", "cpu_identity", "find_compiler", "flags", "need_compiler", "vector_bytes"]
+
+REMEDY = (
+    "set CC, or install a C compiler (Debian and Ubuntu: apt install gcc; macOS: xcode-select --install; "
+    'anywhere: pip install "graphc[c]")'
+)
+
+# Values must not depend on what a compiler fuses or reorders: no -ffast-math, no contraction. Nobody reads errno or the
+# floating-point status, and without them more loops vectorise. -w: people cannot act on a warning about generated code.
+# -O3 doubles the compile time and -O1 does not shorten it. No flag that only concerns linking made a difference.
+_FLAGS = (
+    "-std=c11",
+    "-O2",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fPIC",
+    "-shared",
+    "-pipe",
+    "-w",
+)
+_NATIVE = {
+    "x86_64": ("-march=native",),
+    "amd64": ("-march=native",),
+    "aarch64": ("-mcpu=native",),
+    "arm64": ("-mcpu=native",),
+}
+_CPUINFO = "/proc/cpuinfo"
+_CPU_FIELDS = ("model name", "flags", "Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part")
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A C compiler: the words that call it, the first line of its `--version`, and a hash that tells it from others."""
+
+    command: tuple[str, ...]
+    version: str
+    identity: str
+
+
+# Finding it -----------------------------------------------------------------------------------------------------------
+
+_found: dict[tuple[str, str | None], Compiler] = {}
+
+
+def find_compiler() -> Compiler | None:
+    """The compiler that $CC names, else cc, gcc or clang on the PATH, else that of the package `ziglang`, else None.
+
+    A $CC that does not work is an error: who sets it means it. Finding nothing is not remembered, since people install
+    a compiler while a notebook is open.
+    """
+    setting = os.environ.get("CC", "").strip()
+    place = (setting, os.environ.get("PATH"))
+    if place not in _found:
+        found = _asked_for(setting) if setting else _at_hand()
+        if found is None:
+            return None
+        _found[place] = found
+    return _found[place]
+
+
+def need_compiler() -> Compiler:
+    """The compiler, or a CompileError that says how to get one."""
+    if (compiler := find_compiler()) is None:
+        raise CompileError(compose("C compiler", "there is none on this machine", remedy=REMEDY))
+    return compiler
+
+
+def _asked_for(setting: str) -> Compiler:
+    remedy = "set CC to a C compiler that works, or unset it"
+    try:
+        words = [setting] if shutil.which(setting) else shlex.split(setting)
+    except ValueError as error:
+        raise CompileError(compose("C compiler", f"CC is {setting!r}: {error}", remedy=remedy)) from None
+    program = shutil.which(words[0]) if words else None
+    if program is None:
+        problem = f"CC is {setting!r}, and there is no such program"
+        raise CompileError(compose("C compiler", problem, remedy=remedy))
+    try:
+        return _examine((os.path.abspath(program), *words[1:]))
+    except _UnusableError as error:
+        raise CompileError(compose("C compiler", f"CC is {setting!r}, and {error}", remedy=remedy)) from None
+
+
+def _at_hand() -> Compiler | None:
+    for command in _candidates():
+        try:
+            return _examine(command)
+        except _UnusableError:  # such as the `cc` of a Mac that has no compiler, which only says so
+            continue
+    return None
+
+
+def _candidates() -> Iterator[tuple[str, ...]]:
+    for name in ("cc", "gcc", "clang"):
+        if program := shutil.which(name):
+            yield (os.path.abspath(program),)
+    if importlib.util.find_spec("ziglang") is not None:
+        yield (sys.executable, "-P", "-m", "ziglang", "cc")
+
+
+class _UnusableError(Exception):
+    """`--version` failed, and how."""
+
+
+def _examine(command: tuple[str, ...]) -> Compiler:
+    """Ask the compiler for its version, unless the cache remembers what the same file answered."""
+    about = "\0".join((*command, *map(repr, _files(command))))
+    key = hashlib.sha256(about.encode(errors="surrogateescape")).hexdigest()
+    version = cache.recall(key)
+    if version is None:
+        version = _version(command)
+        cache.note(key, version)
+    return Compiler(command, version, hashlib.sha256(f"{key}{version}".encode()).hexdigest())
+
+
+def _files(command: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
+    """What an upgrade would change. All words count, so that `ccache gcc` is known by gcc too."""
+    paths = [shutil.which(word) for word in command if not word.startswith("-")]
+    if "ziglang" in command and (package := importlib.util.find_spec("ziglang")) is not None:
+        paths.append(package.origin)
+    for path in paths:
+        if path is not None:
+            status = os.stat(path)
+            yield os.path.realpath(path), status.st_size, status.st_mtime_ns
+
+
+def _version(command: tuple[str, ...]) -> str:
+    try:
+        answer = subprocess.run(
+            [*command, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        )
+    except OSError as error:
+        raise _UnusableError(f"it cannot be run: {error.strerror}") from None
+    if answer.returncode:
+        complaint = (answer.stderr or answer.stdout).strip().partition("\n")[0]
+        raise _UnusableError(f"`--version` ended with {answer.returncode}" + (f": {complaint}" if complaint else ""))
+    return answer.stdout.strip().partition("\n")[0]
+
+
+# Calling it -----------------------------------------------------------------------------------------------------------
+
+
+def flags() -> tuple[str, ...]:
+    """What every program is compiled with; the words of $GRAPHC_CFLAGS come last, so they win."""
+    extra = os.environ.get("GRAPHC_CFLAGS", "")
+    try:
+        added = shlex.split(extra)
+    except ValueError as error:
+        raise CompileError(compose("C compiler", f"GRAPHC_CFLAGS is {extra!r}: {error}")) from None
+    return (*_FLAGS, *_NATIVE.get(platform.machine().lower(), ()), *added)
+
+
+# The processor --------------------------------------------------------------------------------------------------------
+
+
+def cpu_identity() -> str:
+    """What `-march=native` depends on, as text."""
+    fields = _cpu()
+    return "\n".join((platform.machine(), *(fields[name] for name in _CPU_FIELDS if name in fields)))
+
+
+def vector_bytes() -> int:
+    """The bytes of the widest register for floats; $GRAPHC_VECTOR_BYTES overrides it."""
+    if setting := os.environ.get("GRAPHC_VECTOR_BYTES"):
+        if setting not in ("16", "32", "64"):
+            raise CompileError(compose("C compiler", f"GRAPHC_VECTOR_BYTES is {setting!r}, not 16, 32 or 64"))
+        return int(setting)
+    features = _cpu().get("flags", "").split()
+    if "avx512f" in features:
+        return 64
+    return 32 if "avx" in features else 16
+
+
+@functools.cache
+def _cpu() -> Mapping[str, str]:
+    """The first processor's block of /proc/cpuinfo, read no further: the file is long on large machines."""
+    block = b""
+    try:
+        with open(_CPUINFO, "rb", buffering=0) as file:
+            while b"\n\n" not in block and (more := file.read(4096)):
+                block += more
+    except OSError:
+        return {"model name": platform.processor()}
+    lines = block.partition(b"\n\n")[0].decode(errors="replace").splitlines()
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

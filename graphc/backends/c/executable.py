@@ -1,0 +1,186 @@
+"""Binding native code: the library, run with the sizes, the State and a workspace of its own."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import is_
+from typing import Any
+
+import torch
+
+from graphc import dims
+from graphc.backends.c.build import load
+from graphc.backends.c.loop import NativeLoop, scalar_types
+from graphc.backends.c.plan import NativePlan, Task
+from graphc.backends.c.source import NativeSource
+from graphc.backends.c.torch_functions import addresses, thread_count
+from graphc.errors import StateError
+from graphc.ir import Node
+from graphc.state import State
+from graphc.types import Array
+
+__all__ = ["NativeExecutable"]
+
+WORTH_THREADS = 1 << 20
+"""Operations of the largest product for which BLAS may use several threads."""
+
+
+class _NativeBound:
+    """A table of pointers, and the function that runs on it."""
+
+    __slots__ = ("_cells", "_memory", "_moves", "_values", "_written", "nbytes", "run", "table", "threads", "written")
+
+    def __init__(self, executable: NativeExecutable, sizes: Sequence[Mapping[str, int]], state: State) -> None:
+        """Room for a step with any of `sizes`; `run` takes the first of them."""
+        plan, graph = executable.plan, executable.plan.graph
+        self._moves = state.moves
+        self._cells = graph.cells
+        for cell in self._cells:
+            if not state.read(cell).is_contiguous():
+                state.place(cell, state.read(cell).contiguous())
+        self._values = tuple(state.read(cell) for cell in self._cells)
+        slots = [max(each) for each in zip(*(plan.slot_sizes(each) for each in sizes))]
+        self.nbytes = sum(slots)
+        self._memory = torch.zeros(self.nbytes + 64, dtype=torch.uint8)
+        starts = [-(-self._memory.data_ptr() // 64) * 64]
+        for size in slots:
+            starts.append(starts[-1] + size)
+        self.table = (ctypes.c_void_p * max(1, len(plan.buffers)))()
+        for buffer, slot in plan.slot_of.items():
+            self.table[buffer.index] = starts[slot]
+        for cell, value in zip(self._cells, self._values):
+            self.table[plan.home_of[cell].index] = value.data_ptr()
+        for index, constant in executable.constants:
+            self.table[index] = constant.data_ptr()
+        updated = {output.cell for output in graph.outputs}
+        self._written = sorted({_addresses(v) for cell, v in zip(self._cells, self._values) if cell in updated})
+        self.written = (self._written[0][0], max(stop for _, stop in self._written)) if self._written else (0, 0)
+        largest = max((dims.evaluate(work, sizes[0]) for work in executable.work), default=None)
+        self.threads = 1 if largest is not None and largest < WORTH_THREADS else None
+        numbers = (ctypes.c_long * (len(graph.symbols) + 1))(*[sizes[0][name] for name in graph.symbols], 1)
+        self.run = _runner(executable.library.graphc_call, plan, sizes[0], self.table, numbers)
+
+    def is_current(self, state: State) -> bool:
+        moves = state.moves
+        if self._moves != moves:
+            if not all(map(is_, map(state.read, self._cells), self._values)):
+                return False
+            self._moves = moves
+        return True
+
+    def reads_and_writes(self, address: int) -> bool:
+        return any(start <= address < stop for start, stop in self._written)
+
+
+@dataclass(frozen=True, eq=False)
+class NativeExecutable:
+    """A native plan with its C source and its library."""
+
+    plan: NativePlan
+    code: NativeSource
+
+    @property
+    def source(self) -> str:
+        return self.code.text
+
+    def build(self) -> str:
+        """Compile, or find in the cache. Returns where the library is. Raises CompileError."""
+        return str(self.library._name)
+
+    @cached_property
+    def library(self) -> ctypes.CDLL:
+        library = load(self.code.text, "step")
+        library.graphc_link.argtypes = (ctypes.c_void_p,) * 4
+        library.graphc_link(*addresses())
+        library.graphc_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
+        library.graphc_fit.argtypes = (ctypes.c_void_p,)
+        library.graphc_call.restype = library.graphc_fit.restype = None
+        return library
+
+    @cached_property
+    def constants(self) -> list[tuple[int, Array]]:
+        """Tensors that the graph has in it, with the index of their buffer."""
+        return [
+            (buffer.index, buffer.owner.op.eval().contiguous())
+            for buffer in self.plan.buffers
+            if buffer.kind == "constant" and isinstance(buffer.owner, Node)
+        ]
+
+    @cached_property
+    def work(self) -> tuple[dims.Size, ...]:
+        """Operations of each product that BLAS computes."""
+        found = []
+        for task in self.plan.tasks:
+            if isinstance(task, Task) and task.contraction is not None and task.contraction.kind == "blas":
+                (_, depth), *_ = task.body.reduced
+                found.append(dims.product((*task.kernel.space, depth, 2)))
+        return tuple(found)
+
+    def bind(self, sizes: Mapping[str, int], state: State) -> _NativeBound:
+        """Raises StateError for a State that is not on the CPU."""
+        if state.device.type != "cpu":
+            raise StateError(
+                f"native code runs on the CPU, and the State is on {state.device}. Compile for 'auto' or 'torch'"
+            )
+        return _NativeBound(self, [sizes], state)
+
+    def loop(
+        self,
+        sizes: Sequence[Mapping[str, int]],
+        state: State,
+        data: Sequence[Array],
+        batch: int,
+        epochs: int,
+        first: int,
+        shuffle: tuple[int, int] | None,
+    ) -> NativeLoop | None:
+        """See `Executable.loop`. None when an output has a dtype that native code does not add up."""
+        outputs = [output.node.type for output in self.plan.graph.outputs if output.cell is None]
+        if any(type_.dtype not in scalar_types for type_ in outputs if not type_.shape):
+            return None
+        bound = _NativeBound(self, sizes, state)
+        return NativeLoop(self.library, self.plan, bound, sizes, data, batch, epochs, first, shuffle)
+
+
+def _runner(
+    call: Callable[[int, int], None], plan: NativePlan, sizes: Mapping[str, int], table: Any, numbers: Any
+) -> Callable[..., Sequence[Array]]:
+    """The function that sets pointers to inputs and outputs and runs a step."""
+    inputs = [plan.memory_of[node].index for node in plan.graph.inputs]
+    outputs = [
+        (
+            plan.memory_of[output].index,
+            [dims.evaluate(s, sizes) for s in output.node.type.shape],
+            output.node.type.dtype,
+        )
+        for output in plan.graph.outputs
+        if output.cell is None
+    ]
+    address_of_table, address_of_numbers = ctypes.addressof(table), ctypes.addressof(numbers)
+
+    def run(*arrays: Array) -> Sequence[Array]:
+        held = [numbers]
+        for index, array in zip(inputs, arrays):
+            if not array.is_contiguous():
+                array = array.contiguous()
+                held.append(array)
+            table[index] = array.data_ptr()
+        results = []
+        for index, shape, dtype in outputs:
+            result = torch.empty(shape, dtype=dtype)
+            table[index] = result.data_ptr()
+            results.append(result)
+        numbers[-1] = thread_count()
+        call(address_of_numbers, address_of_table)
+        return results
+
+    return run
+
+
+def _addresses(value: Array) -> tuple[int, int]:
+    """Where the storage of a tensor starts and ends."""
+    storage = value.untyped_storage()
+    return storage.data_ptr(), storage.data_ptr() + storage.nbytes()

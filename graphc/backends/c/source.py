@@ -1,0 +1,176 @@
+"""A program as one C file: blocks, kernels, and the functions that run them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+import torch
+
+from graphc.backends.c.blocks import block
+from graphc.backends.c.function import write
+from graphc.backends.c.plan import NativePlan, Relayout, Task
+from graphc.backends.c.scalars import C_TYPES, size_text
+from graphc.backends.c.torch_functions import MOST_THREADS
+from graphc.backends.c.vector_math import definitions, prelude
+from graphc.backends.c.writer import WORTH_THREADS, Function
+from graphc.ir import Node
+
+__all__ = ["NativeSource", "generate_native"]
+
+CALLS = 100
+"""Kernels that one function calls: compilers take long over long functions."""
+
+
+@dataclass(frozen=True, eq=False)
+class NativeSource:
+    """`text` is C11 with vector extensions."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def generate_native(plan: NativePlan) -> NativeSource:
+    return NativeSource(_File(plan).write())
+
+
+class _File:
+    def __init__(self, plan: NativePlan) -> None:
+        self.plan = plan
+        self.known: dict[tuple[str, str], str] = {}
+        self.shares: dict[str, str] = {}
+        self.functions: list[Function] = []
+
+    def write(self) -> str:
+        plan = self.plan
+        parts = [
+            self._sequence("enter", plan.enter),
+            self._sequence("step", plan.tasks),
+            self._sequence("leave", plan.leave),
+        ]
+        kernels = [
+            f"static __attribute__((noinline)) void {name}({parameters}) {{\n{text}\n}}\n"
+            for (parameters, text), name in self.known.items()
+        ]
+        return "\n".join([*self._head(), *kernels, *self.shares.values(), *parts, _text("driver.h")])
+
+    def _head(self) -> list[str]:
+        types = {kind for function in self.functions for kind in function.types}
+        needed = {each for function in self.functions for each in function.functions}
+        dtypes = {"f32": torch.float32, "f64": torch.float64, "i32": torch.int32, "i64": torch.int64}
+        types |= {(C_TYPES[dtype], lanes) for _, dtype, lanes in needed}
+        types |= {("f64", lanes) for element, lanes in types if element == "i64"}
+        types |= {("f32", lanes) for element, lanes in types if element == "i32"}
+        lanes = sorted({(dtypes[element], count) for element, count in types}, key=str)
+        return [
+            "/* A step as kernels over buffers. n[k] is the k-th symbolic size, b[k] the k-th buffer. */",
+            prelude(lanes),
+            _text("types.h"),
+            definitions(sorted(needed, key=str)),
+            *self._blocks(),
+        ]
+
+    def _blocks(self) -> list[str]:
+        wanted = sorted({name for function in self.functions for name in function.blocks})
+        done: dict[str, str] = {}
+        for name in wanted:
+            text, needs = block(name)
+            for each in needs:
+                done.setdefault(each, block(each)[0])
+            done.setdefault(name, text)
+        return list(done.values())
+
+    def _sequence(self, name: str, tasks: Sequence[Task | Relayout]) -> str:
+        """A function that runs tasks in order, in parts if there are many."""
+        calls = [line for task in tasks for line in self._call(task)]
+        pieces = [calls[i : i + 2 * CALLS] for i in range(0, len(calls), 2 * CALLS)] or [[]]
+        head = "(const long *n, void *const *b)"
+        symbols = len(self.plan.graph.symbols)
+        sizes = [f"  const long n{k} = n[{k}]; (void)n{k};" for k in range(symbols)]
+        sizes.append(f"  const long threads = n[{symbols}]; (void)threads;")
+        if len(pieces) == 1:
+            return "\n".join([f"void graphc_{name}{head} {{", *sizes, *calls, "}\n"])
+        lines = []
+        for k, piece in enumerate(pieces):
+            lines += [f"static void {name}_{k}{head} {{", *sizes, *piece, "}\n"]
+        lines += [f"void graphc_{name}{head} {{", *(f"  {name}_{k}(n, b);" for k in range(len(pieces))), "}\n"]
+        return "\n".join(lines)
+
+    def _call(self, task: Task | Relayout) -> Iterable[str]:
+        plan = self.plan
+        function = write(plan, task)
+        self.functions.append(function)
+        key = (function.parameters, function.text)
+        name = self.known.setdefault(key, f"k{len(self.known)}")
+        arguments = [f"n{k}" for k in function.symbols] + [f"b[{buffer.index}]" for buffer in function.buffers]
+        yield f"  /* {_plain(self._note(task))} */"
+        if function.share is None:
+            yield f"  {name}({', '.join(arguments)});"
+            return
+        symbols = self.plan.graph.symbols
+        self.shares.setdefault(name, _shared(name, function))
+        extent, work = (size_text(size, symbols) for size in (function.share.extent, function.share.work))
+        together = ", ".join([*arguments, extent, "threads"])
+        alone = ", ".join([*arguments, "0", extent])
+        yield f"  if (threads > 1 && {work} >= {WORTH_THREADS}) {name}_shared({together}); else {name}({alone});"
+
+    def _note(self, task: Task | Relayout) -> str:
+        """The nodes that a kernel computes, and where users built them."""
+        if isinstance(task, Relayout):
+            return f"{self.plan.label(task.source)} in another layout"
+        names = self.plan.names
+        nodes = task.kernel.nodes or tuple(output.node for output in task.kernel.writes)
+        return f"{', '.join(f'{names[n]} {n.op.name}' for n in nodes)}{_places(nodes)}"
+
+
+def _shared(name: str, function: Function) -> str:
+    """The function that lets several threads run a kernel, each its share, and adds up what they have summed."""
+    share = function.share
+    assert share is not None, "only shared kernels are run by several threads"
+    parameters = function.parameters.removesuffix("long lo, long hi") + "long extent, long threads"
+    fields = [each.replace("restrict ", "").rsplit(" ", 1) for each in parameters.split(", ")]
+    names = [field.lstrip("*") for _, field in fields]
+    sums = {f"p{function.buffers.index(buffer)}": C_TYPES[buffer.dtype] for buffer in share.totals}
+    given = [f"&c->{n}_sums[id]" if n in sums else f"c->{n}" for n in names[:-2]]
+    lines = [
+        f"struct {name}_call {{",
+        *(f"  {type_} {field};" for type_, field in fields),
+        *(f"  {type_} {n}_sums[{MOST_THREADS}];" for n, type_ in sums.items()),
+        "};",
+        f"static void {name}_share(void *p) {{",
+        f"  struct {name}_call *c = p;",
+        "  const long id = thread_number();",
+        f"  const long lo = share_start(c->extent, {share.grain}, id, c->threads);",
+        f"  const long hi = share_start(c->extent, {share.grain}, id + 1, c->threads);",
+        f"  {name}({', '.join([*given, 'lo', 'hi'])});",
+        "}",
+        f"static void {name}_shared({parameters}) {{",
+        f"  struct {name}_call c = {{{', '.join(names)}}};",
+        f"  fork_join({name}_share, &c, threads, 0);",
+    ]
+    for n, type_ in sums.items():
+        lines += [f"  {type_} {n}_total = 0;", f"  for (long t = 0; t < threads; t++) {n}_total += c.{n}_sums[t];"]
+        lines.append(f"  {n}[0] = {n}_total;")
+    return "\n".join([*lines, "}\n"])
+
+
+def _places(nodes: Sequence[Node]) -> str:
+    found: dict[str, None] = {}
+    for node in nodes:
+        origin = node.origin
+        direction = " backward" if origin.forward is not None else ""
+        found[" ".join(part for part in (origin.module, origin.location) if part) + direction] = None
+    text = "; ".join(place for place in found if place)
+    return f"   [{text}]" if text else ""
+
+
+def _plain(text: str) -> str:
+    """Names are only text: nothing in them ends the comment that they stand in."""
+    return text.encode("unicode_escape").decode("ascii").replace("*/", "* /").replace("\\\\", "/")
+
+
+def _text(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")

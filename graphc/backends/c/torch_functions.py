@@ -1,0 +1,30 @@
+"""What native code calls of the libraries that torch has loaded: its BLAS, and its OpenMP runtime."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+import torch
+
+__all__ = ["MOST_THREADS", "addresses", "thread_count"]
+
+MOST_THREADS = 64
+"""Threads that share a kernel at most."""
+
+
+@cache
+def addresses() -> tuple[int | None, ...]:
+    """`sgemm_`, `dgemm_`, `GOMP_parallel` and `omp_get_thread_num`; None for what this build of torch does not have."""
+    library = ctypes.CDLL(torch._C.__file__)
+    found = []
+    for name in ("sgemm_", "dgemm_", "GOMP_parallel", "omp_get_thread_num"):
+        function = getattr(library, name, None)
+        found.append(None if function is None else ctypes.cast(function, ctypes.c_void_p).value)
+    return tuple(found)
+
+
+def thread_count() -> int:
+    """How many threads may share a kernel now: as many as torch may use."""
+    *_, fork, number = addresses()
+    return 1 if fork is None or number is None else min(torch.get_num_threads(), MOST_THREADS)
