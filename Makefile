@@ -39,8 +39,8 @@ lint: $(STAMP) ## check style (ruff) and types (mypy), without running the tests
 fuzz: $(STAMP) ## look for mismatches on random graphs for MINUTES minutes
 	@$(IN_VENV) tools/fuzz.py --minutes $(MINUTES)
 
-bench: $(STAMP) ## measure speed and memory
-	@$(IN_VENV) tools/bench.py
+bench: $(STAMP) ## measure speed, start-up, memory and accuracy; the numbers go to out/bench.json
+	@$(IN_VENV) tools/bench.py --json out/bench.json
 
 clean: ## remove what was generated, except .venv (delete that too for a fresh set-up)
 	rm -rf out build dist graphc.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from graphc.backends.by_device import ByDevice
 from graphc.backends.c import NativeExecutable, generate_native, not_native, plan_native
+from graphc.backends.c.check import check as check_native
 from graphc.backends.c.compiler import REMEDY, find_compiler, need_compiler, vector_bytes
 from graphc.backends.executable import Executable
 from graphc.backends.reference import ReferenceExecutable
@@ -116,6 +117,9 @@ def _native(graph: Graph, stages: _Stages) -> NativeExecutable:
         graph = stages.run_pass(each, graph)
     kernels = stages.run("schedule", schedule_kernels, graph)
     native = stages.run("native plan", plan_native, kernels, vector_bytes())
+    if stages.verify:
+        for size in (0, 1, 3):
+            check_native(native, dict.fromkeys(graph.symbols, size))
     executable = NativeExecutable(native, stages.run("kernel", generate_native, native))
     stages.run("library", executable.build)
     return executable

@@ -6,7 +6,8 @@
     python tools/bench.py --sweep --json out/bench.json              # `fit` over sizes; adds to what the file has
     python tools/bench.py --render --json out/bench.json --page docs/performance.md
 
-Contenders whose package is not installed are said to be so and left out. Exits with 1 when losses differ.
+Contenders whose package is not installed are said to be so and left out. Exits with 1 when losses differ
+or torch or graphc fails.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from rich.table import Table
 if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.benchmarks.contenders import CONTENDERS, ROOT, Contender, interpreter, version
+from tools.benchmarks.contenders import CONTENDERS, ROOT, Contender, WorkerError, interpreter, version
 from tools.benchmarks.page import page
 from tools.benchmarks.rounds import LossMismatch, measure
 from tools.benchmarks.start import measure_start
@@ -45,14 +46,12 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             with console.status("starting") as status:
                 _measure(args, report, lambda message: status.update(message))
-        except LossMismatch as problem:
-            console.print(f"losses differ: {problem}", style="red", markup=False)
+        except (LossMismatch, WorkerError) as problem:
+            what = "losses differ" if isinstance(problem, LossMismatch) else "a contender failed"
+            console.print(f"{what}: {problem}", style="red", markup=False)
             return 1
     for sheet in sheets(report):
         console.print(_rich(sheet))
-    if args.json and not args.render:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if args.page:
         args.page.write_text(page(report), encoding="utf-8")
     return 0
@@ -65,8 +64,11 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, nargs="+", default=[1], help="one run for each of these numbers")
     parser.add_argument("--peers-python", help="interpreter of an environment with JAX and PyTensor")
-    parser.add_argument("--steps", action="store_true", help="training steps alone, without start-up and accuracy")
-    parser.add_argument("--sweep", action="store_true", help="`fit` over many sizes, instead of the above")
+    parser.add_argument("--steps", action="store_true", help="measure training steps")
+    parser.add_argument(
+        "--start", action="store_true", help="measure start-up and accuracy (default: this and --steps)"
+    )
+    parser.add_argument("--sweep", action="store_true", help="measure `fit` over many sizes")
     parser.add_argument("--quick", action="store_true", help="short rounds, few sizes: to see that all runs")
     parser.add_argument("--json", type=Path, help="file to add the numbers to")
     parser.add_argument("--page", type=Path, help="Markdown file to write from the numbers")
@@ -74,6 +76,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.render and not args.json:
         parser.error("--render needs --json, the file to read")
+    if not (args.steps or args.start or args.sweep):
+        args.steps = args.start = True
     return args
 
 
@@ -81,27 +85,36 @@ def _read(path: Path | None) -> Report:
     return json.loads(path.read_text(encoding="utf-8")) if path and path.exists() else {}
 
 
+def _write(path: Path | None, report: Report) -> None:
+    """Often, since a run takes long and what follows may fail."""
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
 def _measure(args: argparse.Namespace, report: Report, say: Any) -> None:
     report["machine"] = _machine()
     seconds, rounds = (0.02, 2) if args.quick else (0.15, args.rounds)
-    for threads in args.threads:
-        if args.sweep:
-            say(f"sweep with {threads} threads, which takes minutes")
-            _note(report, f"sweep, {threads} threads")
-            settings = (str(seconds / 2), str(threads), "40" if args.quick else "1")
-            report.setdefault("sweep", {})[str(threads)] = _printed("sweep", *settings)
-            continue
-        _note(report, f"steps, {threads} threads")
+    for threads in args.threads if args.steps else ():
+        _note(report, f"steps, threads: {threads}")
         installed = _installed(args, report)
         kept = report.setdefault("steps", {}).setdefault(str(threads), {})
         for name in args.only:
             kept[name] = measure(WORKLOADS[name], args.contenders, rounds, threads, seconds, installed, say)
-    if not args.sweep and not args.steps:
+            _write(args.json, report)
+    if args.start:
+        _note(report, "start and accuracy")
         say("imports and compilation in fresh processes")
-        _note(report, "start")
         report["start"] = measure_start(1 if args.quick else 5)
         say("accuracy after 1,000 steps")
         report["accuracy"] = _printed("accuracy")
+        _write(args.json, report)
+    for threads in args.threads if args.sweep else ():
+        say(f"sweep with {threads} threads, which takes minutes")
+        _note(report, f"sweep, threads: {threads}")
+        settings = (str(seconds / 2), str(threads), "40" if args.quick else "1")
+        report.setdefault("sweep", {})[str(threads)] = _printed("sweep", *settings)
+        _write(args.json, report)
 
 
 def _installed(args: argparse.Namespace, report: Report) -> Any:

@@ -13,6 +13,7 @@ from graphc.memory import MemoryPlan
 from graphc.runtime.form import Form
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
+from graphc.runtime.profile import Profile, profile
 from graphc.runtime.report import explain, summarise
 from graphc.runtime.runner import Runner
 from graphc.runtime.stage import Stage
@@ -77,6 +78,20 @@ class Program(Runner):
     def explain(self) -> str:
         """Which rewrites fired, what was fused, packed and copied, and what fell back to evaluating itself."""
         return explain(self.backend, self._reason, self.stages)
+
+    def profile(self, *inputs: object, state: State | None = None, seconds: float = 0.2) -> Profile:
+        """How long each kernel of a step takes on `inputs`, against what its arithmetic and its bytes need at least.
+
+        Steps are run for about `seconds` on a copy of `state`, which stays as it is. Native code only: raises
+        CompileError for other backends, InputError and StateError as a call does.
+        """
+        state = self._checked(state)
+        arrays = self.check_inputs(inputs, state)
+        twin = state.copy()
+        sizes = self._signature.bind(arrays)
+        return profile(
+            self._executable, sizes, twin, arrays, self._threads, seconds, lambda: self(*arrays, state=twin)
+        )
 
     def _stage(self, kind: type[_T]) -> _T | None:
         return next((stage.value for stage in self.stages if isinstance(stage.value, kind)), None)

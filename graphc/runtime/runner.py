@@ -19,7 +19,7 @@ from graphc.runtime.signature import Signature
 from graphc.state import State
 from graphc.types import Array, TensorType
 
-__all__ = ["Runner"]
+__all__ = ["Runner", "Threads"]
 
 KEPT_BINDINGS = 8
 """How many combinations of sizes keep their workspaces, for each State."""
@@ -62,7 +62,7 @@ class _Pool:
         return sum(bound.nbytes for waiting in list(self.idle.values()) for bound in waiting)
 
 
-class _Threads:
+class Threads:
     """Bounds torch's threads for the calls inside."""
 
     __slots__ = ("_before", "_limit")
@@ -162,7 +162,7 @@ class Runner:
         if limit is None:
             results = run(*arrays)
         else:
-            with _Threads(limit):
+            with Threads(limit):
                 results = run(*arrays)
         pool.put(sizes, bound)
         return results
@@ -188,7 +188,7 @@ class Runner:
         if limit is None:
             loop.advance(epochs)
         else:
-            with _Threads(limit):
+            with Threads(limit):
                 loop.advance(epochs)
 
     def _checked(self, state: State | None) -> State:

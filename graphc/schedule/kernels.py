@@ -8,7 +8,7 @@ that another kernel reads, or that is read at another index than its own, is sto
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -439,7 +439,7 @@ def _order(graph: Graph, kernels: Sequence[Kernel]) -> KernelSchedule:
     copied: set[Cell] = set()
     while True:
         before = _dependencies(kernels, copied)
-        order = _sorted(before)
+        order = _sorted(before, {kernel.index for kernel in kernels if not kernel.stores})
         if order is not None:
             break
         found = _cells_in_cycles(kernels, copied)
@@ -491,23 +491,27 @@ def _reads_in_place(kernel: Kernel, cell: Cell) -> bool:
     return all(output.node in kernel.local or source_of(output.node).op.cell is not cell for output in kernel.writes)
 
 
-def _sorted(before: Mapping[int, set[int]]) -> list[int] | None:
-    """The kernels with every one after those before it, else by number; None when there is a cycle."""
+def _sorted(before: Mapping[int, set[int]], last: Container[int]) -> list[int] | None:
+    """The kernels with every one after those before it, else by number; None when there is a cycle.
+
+    Those in `last` are the last to read something: they run as soon as they can, while it is in the cache, and its
+    memory is free for others.
+    """
     after: dict[int, list[int]] = {index: [] for index in before}
     waiting = {index: len(earlier) for index, earlier in before.items()}
     for index, earlier in before.items():
         for each in earlier:
             after[each].append(index)
-    ready = [index for index, count in waiting.items() if not count]
+    ready = [(index not in last, index) for index, count in waiting.items() if not count]
     heapq.heapify(ready)
     order = []
     while ready:
-        index = heapq.heappop(ready)
+        _, index = heapq.heappop(ready)
         order.append(index)
         for each in after[index]:
             waiting[each] -= 1
             if not waiting[each]:
-                heapq.heappush(ready, each)
+                heapq.heappush(ready, (each not in last, each))
     return order if len(order) == len(before) else None
 
 

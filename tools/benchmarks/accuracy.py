@@ -67,4 +67,5 @@ def drift(work: Workload) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(1)
     print(json.dumps({name: drift(WORKLOADS[name]) for name in SMALL}))

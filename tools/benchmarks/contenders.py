@@ -25,7 +25,9 @@ class Contender:
     """`module:function`, in tools/benchmarks."""
     package: str
     is_peer: bool = False
-    """It runs in the interpreter that `--peers-python` names."""
+    """It runs in the interpreter that `--peers-python` names, and a report does without it when it fails."""
+    missing: str = "not installed"
+    """What is said when `version` finds nothing."""
 
     def runs(self, work: Workload) -> bool:
         if self.package == "gcc":
@@ -44,7 +46,7 @@ CONTENDERS = {
     "plan": Contender("graphc torch plan", "graphc_steps:plan", "graphc"),
     "c": Contender("graphc C, a call a step", "graphc_steps:calls", "graphc"),
     "fit": Contender("graphc C, fit", "graphc_steps:fit", "graphc"),
-    "reference": Contender("C by hand", "reference_steps:epochs", "gcc"),
+    "reference": Contender("C by hand", "reference_steps:epochs", "gcc", missing="needs gcc and AVX-512"),
 }
 REFERENCE = "eager"
 """Ratios are to this one, and losses have to be equal to its."""
@@ -89,9 +91,9 @@ class Worker:
             return json.loads(line)
         self._process.wait()
         self._errors.seek(0)
-        message = self._errors.read()[-2000:]
+        message = self._errors.read()[-2000:].strip()
         self.close()
-        raise WorkerError(message)
+        raise WorkerError(message or f"ended with {self._process.returncode}")
 
     def close(self) -> None:
         with self._process:  # closes the pipes, which ends it, and waits
@@ -124,6 +126,8 @@ def environment(threads: int, caches: Path) -> dict[str, str]:
 def version(contender: Contender, python: str) -> str | None:
     """Of the package that it needs, where that is installed."""
     if contender.package == "gcc":
+        if "avx512f" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
+            return None
         command = ["gcc", "-dumpfullversion"]
     else:
         code = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"

@@ -14,7 +14,6 @@ from tools.benchmarks.workloads import Workload
 
 TOLERANCE = 1e-4
 """Relative difference of mean losses (float32) after the same number of steps."""
-NOT_INSTALLED = "not installed"
 Figures = dict[str, object]
 
 
@@ -41,15 +40,15 @@ def measure(
                 continue
             python = python_of(contender)
             if python is None:
-                found[name] = {"missing": NOT_INSTALLED}
+                found[name] = {"missing": contender.missing}
                 continue
             say(f"{work.name}: starting {contender.label}")
             try:
                 workers[name] = stack.enter_context(Worker(contender, work, threads, python))
             except WorkerError as error:
-                found[name] = {
-                    "missing": f"failed: {str(error).strip().splitlines()[-1] if str(error) else 'no words'}"
-                }
+                if not contender.is_peer:
+                    raise
+                found[name] = {"missing": f"failed: {str(error).splitlines()[-1]}"}
         losses = {name: _checked_loss(work, worker) for name, worker in workers.items()}
         check_losses(work, losses)
         counts = {name: _epochs_in(seconds, worker) for name, worker in workers.items()}

@@ -15,6 +15,7 @@ import torch
 import graphc
 from graphc import InputError, State, Tensor, Variable, dims
 from graphc.backends.c import NativeExecutable, generate_native, plan_native
+from graphc.backends.c.check import check as check_native
 from graphc.backends.executable import Bound, Executable
 from graphc.backends.reference import ReferenceExecutable
 from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate, lower, source
@@ -114,6 +115,8 @@ class Trial:
         self.what = f"compile {name}"
         graph = _optimised(optimised, [Pass("decompose", decompose), Pass("cse", cse)])
         native = plan_native(schedule_kernels(graph), vector_bytes)
+        for sizes in ({}, *(call.sizes for call in self.calls)):
+            check_native(native, {**dict.fromkeys(graph.symbols, 3), **sizes})
         executable = NativeExecutable(native, generate_native(native))
         self._replay(name, executable)
         self._replay(f"{name}, poisoned", executable, poisoned=True)

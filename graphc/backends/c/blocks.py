@@ -45,6 +45,10 @@ def block(name: str) -> tuple[str, tuple[str, ...]]:
             return _horizontal(element, vector, lanes), ()
         case "iota":
             return f"static const i{size * 8}x{lanes} iota_{vector} = {{{', '.join(map(str, range(lanes)))}}};\n", ()
+        case "truth":
+            return _truth(lanes), ()
+        case "mask":
+            return _MASK, ()
         case "transpose":
             return _transpose(element, vector, lanes), (f"load {element} {lanes}", f"partial {element} {lanes}")
         case "contract":
@@ -54,6 +58,52 @@ def block(name: str) -> tuple[str, tuple[str, ...]]:
         case "inner":
             return _inner(element, vector, lanes), (f"load {element} {lanes}", f"partial {element} {lanes}")
     raise AssertionError(f"there is no block {name!r}")
+
+
+def _truth(lanes: int) -> str:
+    """Bytes that are 0 or 1 as masks, and back."""
+    return (
+        f"typedef u8 u8x{lanes} __attribute__((vector_size({lanes})));\n"
+        f"static inline i32x{lanes} load_truth_x{lanes}(const u8 *p) {{\n"
+        f"  u8x{lanes} x;\n"
+        f"  __builtin_memcpy(&x, p, {lanes});\n"
+        f"  return -__builtin_convertvector(x, i32x{lanes});\n}}\n"
+        f"static inline void store_truth_x{lanes}(u8 *p, i32x{lanes} m) {{\n"
+        f"  const u8x{lanes} x = __builtin_convertvector(m & 1, u8x{lanes});\n"
+        f"  __builtin_memcpy(p, &x, {lanes});\n}}\n"
+    )
+
+
+_MASK = """\
+/* p[i] says whether random word i is at least `least`, for i from lo (a multiple of 32) to hi; eight blocks of four
+   words at a time, in 64 bits each, so that products fit. */
+typedef u64 u64x8_ __attribute__((vector_size(64)));
+static void random_mask(u8 *p, i64 seed, i64 step, i64 stream, u64 least, long lo, long hi) {
+  const u64x8_ low = (u64x8_){0} + 0xFFFFFFFFull;
+  for (long i = lo; i < hi; i += 32) {
+    u64x8_ block = (u64x8_){0, 1, 2, 3, 4, 5, 6, 7} + (u64)(i / 4), c0 = block & low, c1 = block >> 32;
+    u64x8_ c2 = (u64x8_){0} + (u32)step, c3 = (u64x8_){0} + (u32)stream;
+    u32 k0 = (u32)seed, k1 = (u32)((u64)seed >> 32);
+    for (int round = 0; round < 10; round++) {
+      const u64x8_ p0 = c0 * 0xD2511F53ull, p1 = c2 * 0xCD9E8D57ull;
+      c0 = (p1 >> 32) ^ c1 ^ k0;
+      c1 = p1 & low;
+      c2 = (p0 >> 32) ^ c3 ^ k1;
+      c3 = p0 & low;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+    u8 found[32];
+    for (int b = 0; b < 8; b++) {
+      found[4 * b] = c0[b] >= least;
+      found[4 * b + 1] = c1[b] >= least;
+      found[4 * b + 2] = c2[b] >= least;
+      found[4 * b + 3] = c3[b] >= least;
+    }
+    __builtin_memcpy(p + i, found, hi - i < 32 ? hi - i : 32);
+  }
+}
+"""
 
 
 def _load(element: str, vector: str) -> str:
@@ -181,7 +231,7 @@ def _tile(element: str, vector: str, lanes: int, rows: int, vectors: int, partia
             found.append(f"const {vector} b{v} = {load};")
         for r in range(rows):
             found.append(f"const {vector} x{r} = splat_{vector}({'a' if r == 0 else f'a{r}'}[t]);")
-            found += [f"c{r}_{v}_{s} = fma_{vector}(x{r}, b{v}, c{r}_{v}_{s});" for v in range(vectors)]
+            found += [f"c{r}_{v}_{s} = muladd_{vector}(x{r}, b{v}, c{r}_{v}_{s});" for v in range(vectors)]
         return [*found, "t += ak; b += bk;"]
 
     lines.append("  long t = 0;")
@@ -261,9 +311,9 @@ def _inner(element: str, vector: str, lanes: int) -> str:
         "        const long row = i + l < m ? i + l : i;",
         f"        {vector} s = {{0}};",
         f"        for (long t = 0; t < whole; t += {lanes})",
-        f"          s = fma_{vector}(load_{vector}(a + row * ai + t), load_{vector}(b + j * bj + t), s);",
+        f"          s = muladd_{vector}(load_{vector}(a + row * ai + t), load_{vector}(b + j * bj + t), s);",
         (
-            f"        if (rest) s = fma_{vector}(loadn_{vector}(a + row * ai + whole, rest), "
+            f"        if (rest) s = muladd_{vector}(loadn_{vector}(a + row * ai + whole, rest), "
             f"loadn_{vector}(b + j * bj + whole, rest), s);"
         ),
         "        v[l] = s;",

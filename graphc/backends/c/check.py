@@ -7,9 +7,8 @@ leaving native code, so two are replayed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
-
-import torch
 
 from graphc import dims
 from graphc.backends.c.body import loads_of
@@ -75,16 +74,18 @@ class _Check:
         shape = [dims.evaluate(size, self.sizes) for size in buffer.shape]
         strides = [dims.evaluate(stride, self.sizes) for stride in layout.strides]
         extent = dims.evaluate(layout.extent, self.sizes)
-        places = torch.zeros((), dtype=torch.int64)
-        for size, stride in zip(shape, strides, strict=True):
-            places = places[..., None] + torch.arange(size) * stride
-        places = places.reshape(-1)
-        if places.unique().numel() != places.numel():
-            raise self._error(f"elements of {self._name(buffer)} lie in one place")
-        if places.numel() and int(places.max()) >= extent:
+        if any(size <= 0 for size in shape):
+            return
+        taken = 1  # by the dimensions of smaller strides
+        for stride, size in sorted((stride, size) for stride, size in zip(strides, shape, strict=True) if size > 1):
+            if stride < taken:
+                raise self._error(f"elements of {self._name(buffer)} lie in one place")
+            taken += stride * (size - 1)
+        if taken > extent:
             raise self._error(f"{self._name(buffer)} ends before its last element")
         if buffer.kind in ("input", "constant", "cell", "output"):
-            if not torch.equal(places, torch.arange(places.numel())):
+            plain = [math.prod(shape[d + 1 :]) for d in range(len(shape))]
+            if any(a != b and size > 1 for a, b, size in zip(strides, plain, shape)):
                 raise self._error(f"{self._name(buffer)} is not as torch has it")
             if layout.padded and shape and shape[-1] % pad:
                 raise self._error(f"{self._name(buffer)} has no padding")
@@ -99,7 +100,7 @@ class _Check:
     def _padding(self, buffer: Buffer, shape: list[int], strides: list[int], extent: int, pad: int) -> None:
         """Vectors that start in a row reach into no other row, and not past the end."""
         lane = buffer.layout.lane
-        if not buffer.layout.padded or lane is None or 0 in shape:
+        if not buffer.layout.padded or lane is None:
             return
         if strides[lane] != 1:
             raise self._error(f"{self._name(buffer)} has no lanes along {lane}")
@@ -137,7 +138,7 @@ class _Check:
         for node in task.kernel.stores:
             written[self.plan.memory_of[node]] = node, self.step
         for output in task.kernel.writes:
-            written[self._target(output)] = self._result(output)
+            written[self._target(output)] = self._result(output, self._target(output))
         slots = [self.plan.slot_of[buffer] for buffer in {**read, **written} if buffer in self.plan.slot_of]
         if any(slots.count(self.plan.slot_of[buffer]) > 1 for buffer in written if buffer in self.plan.slot_of):
             raise self._error(f"{who} writes where something else lies that it reads or writes")
@@ -154,7 +155,7 @@ class _Check:
             output = self.updates[owner]
             if value not in ((output, self.step), self._of_node(output.node)):
                 raise self._error(f"{owner.name} gets a value that is not its update")
-            value = self._result(output)
+            value = self._result(output, relayout.target)
         self._write(relayout.target, value)
 
     def _target(self, output: Output) -> Buffer:
@@ -163,10 +164,10 @@ class _Check:
         assert output.cell is not None, "outputs have memory of their own"
         return self.plan.memory_of[output.cell]
 
-    def _result(self, output: Output) -> _Value:
-        """What an output becomes, once in a step; an update that is copied later is not there yet."""
+    def _result(self, output: Output, target: Buffer) -> _Value:
+        """What `target` gets with an output, once in a step: the value of a cell, or one that is copied there later."""
         what: Cell | Output = output
-        if output.cell is not None and self._target(output).owner is output.cell:
+        if output.cell is not None and target.owner is output.cell:
             what = output.cell
         if what in self.done:
             raise self._error(f"{output.name} is written twice")

@@ -37,6 +37,7 @@ _FLAGS = (
     "-shared",
     "-pipe",
     "-w",
+    "-Wno-psabi",
 )
 _NATIVE = {
     "x86_64": ("-march=native",),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,7 +74,9 @@ class _NativeBound:
         return True
 
     def reads_and_writes(self, address: int) -> bool:
-        return any(start <= address < stop for start, stop in self._written)
+        # Ranges in order, so that only the last one that starts before the address can have it.
+        place = bisect_right(self._written, (address, math.inf)) - 1
+        return place >= 0 and address < self._written[place][1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +146,8 @@ class NativeExecutable:
         if any(type_.dtype not in scalar_types for type_ in outputs if not type_.shape):
             return None
         bound = _NativeBound(self, sizes, state)
-        return NativeLoop(self.library, self.plan, bound, sizes, data, batch, epochs, first, shuffle)
+        kept = [array.clone() if bound.reads_and_writes(array.data_ptr()) else array for array in data]
+        return NativeLoop(self.library, self.plan, bound, sizes, kept, batch, epochs, first, shuffle)
 
 
 def _runner(

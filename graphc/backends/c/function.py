@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from graphc.backends.c.body import Body
-from graphc.backends.c.loops import write_map, write_parts, write_reduction, write_relayout
+from graphc.backends.c.loops import write_map, write_mask, write_parts, write_reduction, write_relayout
 from graphc.backends.c.plan import NativePlan, Relayout, Task
 from graphc.backends.c.products import write_blas, write_contraction
 from graphc.backends.c.writer import Function, Writer
 from graphc.dims import Size, product
+from graphc.ops.randomness import RandomMask
 
 __all__ = ["write"]
 
@@ -19,7 +20,9 @@ def write(plan: NativePlan, task: Task | Relayout) -> Function:
         write_relayout(writer, task)
         return writer.finish()
     writer, body = Writer(plan, _work(task.body)), task.body
-    if body.parts:
+    if len(body.kernel.body) == 1 and isinstance(body.kernel.body[0].op, RandomMask) and write_mask(writer, body):
+        pass
+    elif body.parts:
         write_parts(writer, body)
     elif task.contraction is not None and task.contraction.kind != "blas":
         write_contraction(writer, task, task.contraction)

@@ -7,15 +7,20 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from graphc.backends.c.body import Body, Part, loads_of
-from graphc.backends.c.layout import Buffer
+from graphc.backends.c.layout import Buffer, dense
 from graphc.backends.c.plan import Relayout
 from graphc.backends.c.scalars import C_TYPES, Value, has_vectors, neutral
 from graphc.backends.c.writer import BLOCK, Lane, Writer
 from graphc.dims import Size
 from graphc.expr import Expr, Index, Load
+from graphc.expr.philox import DROPOUT
 from graphc.ir import Node, Output
+from graphc.ops.randomness import RandomMask
 
-__all__ = ["write_map", "write_parts", "write_reduction", "write_relayout"]
+__all__ = ["write_map", "write_mask", "write_parts", "write_reduction", "write_relayout"]
+
+WIDEST = 8192
+"""Columns that are summed in memory of their own at most."""
 
 
 def write_map(w: Writer, body: Body) -> None:
@@ -46,7 +51,9 @@ def write_reduction(w: Writer, body: Body) -> None:
     can = core.type.dtype is not torch.bool
     outer_lane = w.lane_for(body, [*exprs, *after], space, places) if can else None
     inner_lane = w.lane_for(body, exprs, body.reduced, ()) if can else None
-    if outer_lane is not None:
+    if outer_lane is not None and _is_wide(body, outer_lane):
+        _reduce_rows(w, body, outer_lane, stores, places)
+    elif outer_lane is not None:
         _reduce_down(w, body, outer_lane, space, stores, places)
     elif inner_lane is not None:
         _reduce_along(w, body, inner_lane, space, stores)
@@ -104,6 +111,48 @@ def _reduce_down(
 
     w.points(space, lane, lane is not None and w.whole(body, lane, places), sums, point)
     w.close_totals(body, sums, lane)
+
+
+def _is_wide(body: Body, lane: Lane) -> bool:
+    """Whether a sum of rows has so many columns that rows are added one after another, as they lie in memory."""
+    only_rows = len(body.kernel.space) == 1 and len(body.reduced) == 1 and body.combine == "sum"
+    return only_rows and isinstance(lane.size, int) and 8 * lane.count <= lane.size <= WIDEST and not body.totals
+
+
+def _reduce_rows(
+    w: Writer,
+    body: Body,
+    lane: Lane,
+    stores: Sequence[tuple[Buffer, Node | Output]],
+    places: Sequence[tuple[Buffer, Sequence[Expr]]],
+) -> None:
+    """A sum of rows in memory of its own: down the columns, every element would lie on another page."""
+    core = body.kernel.core
+    assert core is not None, "a reduction has a core"
+    assert isinstance(lane.size, int), "wide rows have a known width"
+    kind = f"{C_TYPES[core.type.dtype]}x{lane.count}"
+    ((index, size),) = body.reduced
+    r, i, end = index.name, lane.index.name, w.size(size)
+    start, stop = w.share(lane.size, lane.count)
+    total, part, vectors = w.name(), w.name(), -(-lane.size // lane.count)
+    w.say(f"{kind} {total}[{vectors}], {part}[{vectors}];")
+    w.say(f"for (long v = 0; v < {vectors}; v++) {total}[v] = ({kind}){{0}};")
+    with w.braces(f"for (long {r}_0 = 0; {r}_0 < {end}; {r}_0 += {BLOCK})"):
+        w.say(f"const long {r}_1 = {end} - {r}_0 < {BLOCK} ? {end} : {r}_0 + {BLOCK};")
+        w.say(f"for (long v = 0; v < {vectors}; v++) {part}[v] = ({kind}){{0}};")
+        with w.braces(f"for (long {r} = {r}_0; {r} < {r}_1; {r}++)"):
+            place = f"{part}[{i} / {lane.count}]"
+            w.along(lane, False, lambda partial: _join(w, body, place, lane, partial), (start, stop))
+        w.say(f"for (long v = 0; v < {vectors}; v++) {total}[v] += {part}[v];")
+
+    def point(partial: str) -> None:
+        emitter = w.emitter(lane, partial)
+        value = Value(f"{total}[{i} / {lane.count}]", C_TYPES[core.type.dtype])
+        emitter.bind(Load(core, body.indices, core.type.dtype), emitter.define(value))
+        w.epilogue(body, emitter, stores, {}, lane, partial)
+
+    with w.braces(""):
+        w.along(lane, w.whole(body, lane, places), point, (start, stop))
 
 
 def _join(w: Writer, body: Body, total: str, lane: Lane | None, partial: str) -> None:
@@ -172,6 +221,24 @@ def _reduce_along(
         emitter.bind(Load(core, body.indices, dtype), Value(result, type_))
         w.epilogue(body, emitter, stores, sums, None, "")
     w.close_totals(body, sums, None)
+
+
+def write_mask(w: Writer, body: Body) -> bool:
+    """A random mask, many elements at a time; False if it does not lie element after element."""
+    (node,) = body.kernel.body
+    ((buffer, _), *others) = w.stores_of(body)
+    (load, *_) = body.loads
+    if others or buffer.layout.lane is None or buffer.layout.strides != dense(node.type.shape).strides:
+        return False
+    assert isinstance(node.op, RandomMask), "only random masks are written so"
+    w.block("mask i32 1")
+    lo, hi = w.share(node.type.numel, 1 << 15)
+    counter = w.pointer(w.buffer_of(load))
+    w.say(
+        f"random_mask({w.pointer(buffer, write=True)}, {counter}[0], {counter}[1], {DROPOUT + node.op.stream}, "
+        f"{node.op.threshold}, {lo}, {hi});"
+    )
+    return True
 
 
 def write_parts(w: Writer, body: Body) -> None:

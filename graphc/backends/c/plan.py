@@ -26,6 +26,7 @@ from graphc.ir.printer import names_of
 from graphc.memory.free_list import FreeList
 from graphc.ops import Placeholder
 from graphc.ops.leaves import TensorConstant
+from graphc.ops.randomness import RandomMask
 from graphc.ops.views import Reshape
 from graphc.schedule.kernels import Kernel, KernelSchedule, is_view
 from graphc.types import TensorType, same_shape
@@ -37,6 +38,9 @@ LARGEST_SMALL = 1 << 15
 
 LARGEST_PACKED = 1 << 16
 """Elements of a cell up to which a call works on a padded copy of it."""
+
+STRIP_DEPTH = 2048
+"""Terms of a large product for which there is room to copy strips of a factor side by side, or transposed."""
 
 NARROW = 4
 """A matrix of at most so many columns lies column by column."""
@@ -171,7 +175,8 @@ class _Planner:
         self._place_leaves()
         for body, contraction in parts:
             for node in body.kernel.stores:
-                is_dense = node in flat or (contraction is not None and contraction.kind == "blas")
+                is_blas = contraction is not None and contraction.kind == "blas"
+                is_dense = node in flat or is_blas or isinstance(node.op, RandomMask)
                 layout = dense(node.type.shape) if is_dense else self._layout(node, node.type)
                 self._buffer("slot", node, node.type, layout)
         for output in self.graph.outputs:
@@ -369,6 +374,8 @@ class _Planner:
             assert terms is not None, "contractions read along straight lines"
             if index is None or dims.same(terms.get(index.name, 0), 1):
                 continue
+            if contraction is not None and contraction.large and _transposes_strips(body, terms):
+                continue
             lane = _dimension(load, index)
             assert lane is not None, "candidates walk what they load one by one"
             known = self.relaid.get((buffer, lane))
@@ -428,6 +435,12 @@ def _touched(task: Task | Relayout, memory_of: Mapping[Node | Cell | Output, Buf
         if owner in memory_of:
             found[memory_of[owner]] = None
     return list(found)
+
+
+def _transposes_strips(body: Body, terms: Mapping[str, Size]) -> bool:
+    """Whether a large product transposes a factor on the way, which lies along the index that is summed over."""
+    (inner, depth), *_ = body.reduced
+    return isinstance(depth, int) and depth <= STRIP_DEPTH and dims.same(terms.get(inner.name, 0), 1)
 
 
 def _lane_operand(body: Body, contraction: Contraction) -> Load:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from graphc import dims
 from graphc.backends.c.blocks import tile_vectors
 from graphc.backends.c.layout import Buffer, address
-from graphc.backends.c.plan import Contraction, Task
+from graphc.backends.c.plan import STRIP_DEPTH, Contraction, Task
 from graphc.backends.c.scalars import C_TYPES, Value
 from graphc.backends.c.writer import Lane, Writer
 from graphc.dims import Size
@@ -35,7 +34,7 @@ def write_contraction(w: Writer, task: Task, contraction: Contraction) -> None:
     (inner, depth), *_ = body.reduced
     x, y = body.factors
     a, b = (x, y) if contraction.lane == body.indices[-1] else (y, x)
-    w.functions.add(("fma", core.type.dtype, lane.count))
+    w.functions.add(("muladd", core.type.dtype, lane.count))
     sums = w.open_totals(body, lane)
     product = _Product(
         task, core, a, b, contraction.row, sizes[contraction.row], lane, inner, depth, sums, w.stores_of(body)
@@ -44,8 +43,10 @@ def write_contraction(w: Writer, task: Task, contraction: Contraction) -> None:
     with w.loops(batch, shared=True):
         if contraction.kind == "inner":
             _inner(w, product)
+        elif contraction.large:
+            _strips(w, product)
         else:
-            _tiles(w, product, contraction.large)
+            _tiles(w, product)
     w.close_totals(body, sums, lane)
 
 
@@ -106,56 +107,57 @@ def _at(buffer: Buffer, load: Load) -> tuple[Buffer, dict[str, Size]]:
     return buffer, terms
 
 
-def _tiles(w: Writer, product: _Product, large: bool) -> None:
-    """Tiles of some rows and up to four vectors. The product of some tiles, one under the other, is computed before
-    what is made of it: it stays in the first-level cache.
-
-    If the factors are large, columns come first, so that a strip of `b` stays in the second-level cache; deep products
-    are summed piece by piece; and the rows of `a`, if they lie along its columns, are copied side by side.
+def _groups(lane: Lane) -> list[tuple[int, int, int]]:
+    """Tiles side by side: the first vector, vectors of a tile, and how many tiles of that width. The end of a row that
+    is not a whole vector has a tile of its own.
     """
-    lane, row = product.lane, product.row
     assert isinstance(lane.size, int), "tiles have known widths"
-    vectors = -(-lane.size // lane.count)
-    widths = tile_vectors(vectors)
-    groups: list[tuple[int, int, int]] = []  # first vector, vectors of a tile, tiles
+    widths = tile_vectors(-(-lane.size // lane.count))
+    groups: list[tuple[int, int, int]] = []
     for width in dict.fromkeys(widths):
-        before = sum(each for each in widths[: widths.index(width)])
+        before = sum(widths[: widths.index(width)])
         count = widths.count(width)
         if lane.size % lane.count and width == widths[-1] and count > 1:
             groups += [(before, width, count - 1), (before + width * (count - 1), width, 1)]
         else:
             groups.append((before, width, count))
-    i, j = row.name, lane.index.name
-    start, end = product.share(w, product.rows, CHUNK)
-
-    def chunks() -> AbstractContextManager[None]:
-        return w.braces(f"for (long {i}_0 = {start}; {i}_0 < {end}; {i}_0 += {CHUNK})")
-
-    def strips(first: int, width: int, count: int) -> AbstractContextManager[None]:
-        start, step = first * lane.count, width * lane.count
-        if count == 1:
-            return w.braces("")
-        return w.braces(f"for (long {j}_0 = {start}; {j}_0 < {start + count * step}; {j}_0 += {step})")
-
-    for place, outer in enumerate(groups if large else [(0, 0, 1)]):
-        with strips(*outer) if large else chunks():
-            for first, width, count in [groups[place]] if large else groups:
-                with chunks() if large else strips(first, width, count):
-                    if count == 1:
-                        w.say(f"const long {j}_0 = {first * lane.count};")
-                    w.say(f"const long {i}_n = {end} - {i}_0 < {CHUNK} ? {end} - {i}_0 : {CHUNK};")
-                    _tile(w, product, width, first + width * count == vectors, large)
+    return groups
 
 
-def _tile(w: Writer, product: _Product, width: int, last: bool, large: bool) -> None:
-    """Rows from `i_0` on, `i_n` of them, and `width` vectors from `j_0` on; `last` are those at the end of a row."""
-    kind, lane = product.kind, product.lane
+def _is_last(lane: Lane, first: int, width: int, count: int) -> bool:
     assert isinstance(lane.size, int), "tiles have known widths"
-    i, j = product.row.name, lane.index.name
-    rest = lane.size % lane.count if last else 0
+    return (first + width * count) * lane.count >= lane.size
+
+
+def _tiles(w: Writer, product: _Product) -> None:
+    """Tiles of some rows and up to four vectors. The product of some tiles, one under the other, is computed before
+    what is made of it: it stays in the first-level cache.
+    """
+    lane, i, j = product.lane, product.row.name, product.lane.index.name
+    start, end = product.share(w, product.rows, CHUNK)
+    with w.braces(f"for (long {i}_0 = {start}; {i}_0 < {end}; {i}_0 += {CHUNK})"):
+        w.say(f"const long {i}_n = {end} - {i}_0 < {CHUNK} ? {end} - {i}_0 : {CHUNK};")
+        for first, width, count in _groups(lane):
+            at, step = first * lane.count, width * lane.count
+            head = f"for (long {j}_0 = {at}; {j}_0 < {at + count * step}; {j}_0 += {step})" if count > 1 else ""
+            with w.braces(head):
+                if not head:
+                    w.say(f"const long {j}_0 = {at};")
+                rest = lane.size % lane.count if _is_last(lane, first, width, count) else 0  # type: ignore[operator]
+                tile = _open_tile(w, product, width)
+                _sum(w, product, width, int(rest), tile)
+                _close_tile(w, product, width, int(rest), tile)
+
+
+def _open_tile(w: Writer, product: _Product, width: int) -> str:
     tile = w.name()
-    w.say(f"{kind} {tile}[{CHUNK * width}];")
-    _sum(w, product, width, rest, tile, large)
+    w.say(f"{product.kind} {tile}[{CHUNK * width}];")
+    return tile
+
+
+def _close_tile(w: Writer, product: _Product, width: int, rest: int, tile: str) -> None:
+    """What is made of rows from `i_0` on, `i_n` of them, and `width` vectors from `j_0` on."""
+    lane, i, j = product.lane, product.row.name, product.lane.index.name
     with w.braces(f"for (long {i}_1 = 0; {i}_1 < {i}_n; {i}_1++)"):
         w.say(f"const long {i} = {i}_0 + {i}_1;")
         product.open_parts(w)
@@ -171,41 +173,103 @@ def _tile(w: Writer, product: _Product, width: int, last: bool, large: bool) -> 
         product.close_parts(w)
 
 
-def _sum(w: Writer, product: _Product, width: int, rest: int, tile: str, large: bool) -> None:
-    """The sums of a tile."""
-    kind, lane, depth = product.kind, product.lane, product.depth
-    i, j, k = product.row.name, lane.index.name, product.inner.name
+def _sum(w: Writer, product: _Product, width: int, rest: int, tile: str) -> None:
+    """The sums of a tile, of factors where they lie."""
+    kind, i, j, k = product.kind, product.row.name, product.lane.index.name, product.inner.name
     a_buffer, a = _at(w.buffer_of(product.a), product.a)
     b_buffer, b = _relaid(w, product.task, product.b)
     ai, ak, bk = a.pop(i, 0), a.pop(k, 0), b.pop(k, 0)
     b.pop(j, None)
     partial = bool(rest) and not w.may_overrun(b_buffer, b)
-    pa, pb = w.pointer(a_buffer), w.pointer(b_buffer)
-    from_a = f"{pa} + {w.sum_text({**a, f'{i}_0': ai})}"
-    from_b = f"{pb} + {w.sum_text({**b, f'{j}_0': 1})}"
-    name = f"contract_{kind}_{width}{'p' if partial else ''}"
-    block = f"contract {kind.replace('x', ' ')} {width} {'partial' if partial else 'whole'}"
-    end = w.size(depth)
-    if not large or (isinstance(depth, int) and depth <= DEEP):
-        w.block(block)
-        w.say(f"{name}({i}_n, {end}, {from_a}, {w.size(ai)}, {w.size(ak)}, {from_b}, {w.size(bk)}, {rest}, {tile});")
-        return
-    w.block(f"{block} more")
-    w.say(f"for (long t = 0; t < {i}_n * {width}; t++) {tile}[t] = ({kind}){{0}};")
+    w.block(f"contract {kind.replace('x', ' ')} {width} {'partial' if partial else 'whole'}")
+    w.say(
+        f"contract_{kind}_{width}{'p' if partial else ''}({i}_n, {w.size(product.depth)}, "
+        f"{w.pointer(a_buffer)} + {w.sum_text({**a, f'{i}_0': ai})}, {w.size(ai)}, {w.size(ak)}, "
+        f"{w.pointer(b_buffer)} + {w.sum_text({**b, f'{j}_0': 1})}, {w.size(bk)}, {rest}, {tile});"
+    )
+
+
+def _strips(w: Writer, product: _Product) -> None:
+    """A product of large factors, strip by strip of up to four vectors.
+
+    A strip of `b` is copied side by side first, and stays in the second-level cache while all rows of `a` pass; rows of
+    `a` that lie along its columns are copied, too. Without that, rows a power of two apart would evict each other.
+    """
+    lane, i, j, k = product.lane, product.row.name, product.lane.index.name, product.inner.name
+    kind, element = product.kind, C_TYPES[product.core.type.dtype]
+    a_buffer, a = _at(w.buffer_of(product.a), product.a)
+    ai, ak = a.pop(i, 0), a.pop(k, 0)
+    depth, rows = w.size(product.depth), w.size(product.rows)
     packs = dims.same(ai, 1) and not dims.same(ak, 1)
-    if packs:
-        element = C_TYPES[product.core.type.dtype]
-        w.say(f"{element} packed[{CHUNK * DEEP}];")
-    with w.braces(f"for (long {k}_0 = 0; {k}_0 < {end}; {k}_0 += {DEEP})"):
-        w.say(f"const long {k}_n = {end} - {k}_0 < {DEEP} ? {end} - {k}_0 : {DEEP};")
-        if packs:
-            with w.braces(f"for (long t = 0; t < {k}_n; t++)"):
-                source = f"{from_a} + ({k}_0 + t) * {w.size(ak)}"
-                w.say(f"for (long s = 0; s < {i}_n; s++) packed[t * {CHUNK} + s] = ({source})[s];")
-            rows = f"packed, 1, {CHUNK}"
-        else:
-            rows = f"{from_a} + {k}_0 * {w.size(ak)}, {w.size(ai)}, {w.size(ak)}"
-        w.say(f"{name}_more({i}_n, {k}_n, {rows}, {from_b} + {k}_0 * {w.size(bk)}, {w.size(bk)}, {rest}, {tile});")
+    groups = _groups(lane)
+    start, end = product.share(w, sum(count for _, _, count in groups), 1)
+    before = 0
+    w.strip(element, STRIP_DEPTH * 4 * lane.count)
+    for first, width, count in groups:
+        rest = int(lane.size % lane.count) if _is_last(lane, first, width, count) else 0  # type: ignore[operator]
+        low = f"({start} > {before} ? {start} : {before})" if start != "0" else str(before)
+        high = f"({end} < {before + count} ? {end} : {before + count})" if start != "0" else str(before + count)
+        with w.braces(f"for (long {j}_s = {low}; {j}_s < {high}; {j}_s++)"):
+            w.say(f"const long {j}_0 = {first * lane.count} + ({j}_s - {before}) * {width * lane.count};")
+            strip, step, partial = _pack_strip(w, product, width, rest)
+            w.block(f"contract {kind.replace('x', ' ')} {width} {'partial' if partial else 'whole'} more")
+            name = f"contract_{kind}_{width}{'p' if partial else ''}_more"
+            with w.braces(f"for (long {i}_0 = 0; {i}_0 < {rows}; {i}_0 += {CHUNK})"):
+                w.say(f"const long {i}_n = {rows} - {i}_0 < {CHUNK} ? {rows} - {i}_0 : {CHUNK};")
+                tile = _open_tile(w, product, width)
+                w.say(f"for (long t = 0; t < {i}_n * {width}; t++) {tile}[t] = ({kind}){{0}};")
+                if packs:
+                    w.say(f"{element} packed[{CHUNK * DEEP}];")
+                from_a = f"{w.pointer(a_buffer)} + {w.sum_text({**a, f'{i}_0': ai})}"
+                with w.braces(f"for (long {k}_0 = 0; {k}_0 < {depth}; {k}_0 += {DEEP})"):
+                    w.say(f"const long {k}_n = {depth} - {k}_0 < {DEEP} ? {depth} - {k}_0 : {DEEP};")
+                    at = f"{from_a} + {k}_0 * {w.size(ak)}, {w.size(ai)}, {w.size(ak)}"
+                    if packs:
+                        with w.braces(f"for (long t = 0; t < {k}_n; t++)"):
+                            w.say(f"const {element} *from = {from_a} + ({k}_0 + t) * {w.size(ak)};")
+                            w.say(f"for (long s = 0; s < {i}_n; s++) packed[t * {CHUNK} + s] = from[s];")
+                        at = f"packed, 1, {CHUNK}"
+                    w.say(f"{name}({i}_n, {k}_n, {at}, {strip} + {k}_0 * {step}, {step}, {rest}, {tile});")
+                _close_tile(w, product, width, rest, tile)
+        before += count
+
+
+def _pack_strip(w: Writer, product: _Product, width: int, rest: int) -> tuple[str, str, bool]:
+    """Copy a strip of `b` if there is room. Where it is, how far its rows are apart, and whether the last vector of a
+    row must be read in part.
+    """
+    lane, j, k, kind = product.lane, product.lane.index.name, product.inner.name, product.kind
+    element, across = C_TYPES[product.core.type.dtype], width * lane.count
+    buffer, b = _relaid(w, product.task, product.b)
+    bk, bj = b.pop(k, 0), b.pop(j, 0)
+    depth, pointer = w.size(product.depth), w.pointer(buffer)
+    start = w.sum_text({**b, f"{j}_0": bj})
+    strip = f"strip_{element}"
+    if not dims.same(bj, 1):
+        w.block(f"transpose {kind.replace('x', ' ')}")
+        assert isinstance(lane.size, int), "tiles have known widths"
+        with w.braces(f"for (long t = 0; t < {depth}; t += {lane.count})"):
+            w.say(
+                f"for (long v = 0; v < {width}; v++) transpose_{kind}_square({pointer} + {start} + v * {lane.count} * "
+                f"{w.size(bj)} + t, {w.size(bj)}, {lane.size} - {j}_0 - v * {lane.count}, {depth} - t, "
+                f"{strip} + t * {across} + v * {lane.count}, {across});"
+            )
+        return strip, str(across), False
+    w.block(f"load {kind.replace('x', ' ')}")
+    in_part = bool(rest) and not w.may_overrun(buffer, b)
+    copied = width - 1 if in_part else width
+    place = f"{pointer} + {start} + t * {w.size(bk)}"
+    with w.braces(f"if ({depth} <= {STRIP_DEPTH}) for (long t = 0; t < {depth}; t++)"):
+        for v in range(copied):
+            at = v * lane.count
+            w.say(f"store_{kind}({strip} + t * {across} + {at}, load_{kind}({place} + {at}));")
+        if in_part:
+            w.block(f"partial {kind.replace('x', ' ')}")
+            last = copied * lane.count
+            w.say(f"store_{kind}({strip} + t * {across} + {last}, loadn_{kind}({place} + {last}, {rest}));")
+    w.say(f"const {element} *from_b = {depth} <= {STRIP_DEPTH} ? {strip} : {pointer} + {start};")
+    w.say(f"const long step_b = {depth} <= {STRIP_DEPTH} ? {across} : {w.size(bk)};")
+    return "from_b", "step_b", in_part
 
 
 def _inner(w: Writer, product: _Product) -> None:

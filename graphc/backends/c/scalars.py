@@ -253,6 +253,12 @@ class Emitter:
     def _compare(self, a: str, sign: str, b: str, type_: str) -> Value:
         if self.lanes == 1:
             return Value(f"-(i32)({a} {sign} {b})", "m32")
+        if type_[0] == "f" and sign in _COMPARISONS.values():
+            # Compilers take a comparison of vectors wider than registers apart; the function does not let them.
+            name = next(name for name, each in _COMPARISONS.items() if each == sign)
+            dtype = torch.float32 if type_ == "f32" else torch.float64
+            self._needed.add((name, dtype, self.lanes))
+            return Value(f"{name}_{type_}x{self.lanes}({a}, {b})", f"m{type_[1:]}")
         return Value(f"({a} {sign} {b})", f"m{type_[1:]}")
 
     def _call(self, expr: Call) -> Value:

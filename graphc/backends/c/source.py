@@ -33,8 +33,9 @@ class NativeSource:
         return self.text
 
 
-def generate_native(plan: NativePlan) -> NativeSource:
-    return NativeSource(_File(plan).write())
+def generate_native(plan: NativePlan, *, timed: bool = False) -> NativeSource:
+    """`timed` adds `graphc_profile`, which counts the ticks of each task."""
+    return NativeSource(_File(plan).write(timed))
 
 
 class _File:
@@ -44,18 +45,28 @@ class _File:
         self.shares: dict[str, str] = {}
         self.functions: list[Function] = []
 
-    def write(self) -> str:
-        plan = self.plan
+    def write(self, timed: bool) -> str:
+        enter, step, leave = (
+            [tuple(self._call(task)) for task in tasks] for tasks in (self.plan.enter, self.plan.tasks, self.plan.leave)
+        )
         parts = [
-            self._sequence("enter", plan.enter),
-            self._sequence("step", plan.tasks),
-            self._sequence("leave", plan.leave),
+            self._sequence("enter", enter),
+            self._sequence("step", step),
+            self._sequence("leave", leave),
+            _text("driver.h"),
         ]
+        if timed:
+            ticking = [(*lines, f"  then = spend(ticks + {k}, then);") for k, lines in enumerate([*step, ()])]
+            parts += [
+                f"#define TASKS {len(step)}",
+                _text("profile.h"),
+                self._sequence("timed_step", ticking, timed=True),
+            ]
         kernels = [
             f"static __attribute__((noinline)) void {name}({parameters}) {{\n{text}\n}}\n"
             for (parameters, text), name in self.known.items()
         ]
-        return "\n".join([*self._head(), *kernels, *self.shares.values(), *parts, _text("driver.h")])
+        return "\n".join([*self._head(), *kernels, *self.shares.values(), *parts])
 
     def _head(self) -> list[str]:
         types = {kind for function in self.functions for kind in function.types}
@@ -71,7 +82,17 @@ class _File:
             _text("types.h"),
             definitions(sorted(needed, key=str)),
             *self._blocks(),
+            *self._strips(),
         ]
+
+    def _strips(self) -> list[str]:
+        """Scratch memory for pieces of large factors, of which every thread has one of its own."""
+        counts: dict[str, int] = {}
+        for function in self.functions:
+            for element, count in function.strips:
+                counts[element] = max(count, counts.get(element, 0))
+        attribute = "__attribute__((aligned(64)))"
+        return [f"static _Thread_local {e} strip_{e}[{n}] {attribute};\n" for e, n in sorted(counts.items())]
 
     def _blocks(self) -> list[str]:
         wanted = sorted({name for function in self.functions for name in function.blocks})
@@ -83,20 +104,23 @@ class _File:
             done.setdefault(name, text)
         return list(done.values())
 
-    def _sequence(self, name: str, tasks: Sequence[Task | Relayout]) -> str:
-        """A function that runs tasks in order, in parts if there are many."""
-        calls = [line for task in tasks for line in self._call(task)]
-        pieces = [calls[i : i + 2 * CALLS] for i in range(0, len(calls), 2 * CALLS)] or [[]]
-        head = "(const long *n, void *const *b)"
+    def _sequence(self, name: str, calls: Sequence[Sequence[str]], *, timed: bool = False) -> str:
+        """A function that makes the calls in order, in parts if there are many."""
+        groups = [calls[i : i + CALLS] for i in range(0, len(calls), CALLS)] or [[]]
+        pieces = [[line for call in group for line in call] for group in groups]
+        ticks, passed = (", u64 *ticks", ", ticks") if timed else ("", "")
+        head = f"(const long *n, void *const *b{ticks})"
         symbols = len(self.plan.graph.symbols)
-        sizes = [f"  const long n{k} = n[{k}]; (void)n{k};" for k in range(symbols)]
-        sizes.append(f"  const long threads = n[{symbols}]; (void)threads;")
+        start = [f"  const long n{k} = n[{k}]; (void)n{k};" for k in range(symbols)]
+        start.append(f"  const long threads = n[{symbols}]; (void)threads;")
+        if timed:
+            start.append("  u64 then = tick_count();")
         if len(pieces) == 1:
-            return "\n".join([f"void graphc_{name}{head} {{", *sizes, *calls, "}\n"])
+            return "\n".join([f"void graphc_{name}{head} {{", *start, *pieces[0], "}\n"])
         lines = []
         for k, piece in enumerate(pieces):
-            lines += [f"static void {name}_{k}{head} {{", *sizes, *piece, "}\n"]
-        lines += [f"void graphc_{name}{head} {{", *(f"  {name}_{k}(n, b);" for k in range(len(pieces))), "}\n"]
+            lines += [f"static void {name}_{k}{head} {{", *start, *piece, "}\n"]
+        lines += [f"void graphc_{name}{head} {{", *(f"  {name}_{k}(n, b{passed});" for k in range(len(pieces))), "}\n"]
         return "\n".join(lines)
 
     def _call(self, task: Task | Relayout) -> Iterable[str]:

@@ -26,5 +26,10 @@ def addresses() -> tuple[int | None, ...]:
 
 def thread_count() -> int:
     """How many threads may share a kernel now: as many as torch may use."""
+    return min(torch.get_num_threads(), MOST_THREADS) if _can_fork() else 1
+
+
+@cache
+def _can_fork() -> bool:
     *_, fork, number = addresses()
-    return 1 if fork is None or number is None else min(torch.get_num_threads(), MOST_THREADS)
+    return fork is not None and number is not None

@@ -55,6 +55,7 @@ class Function:
     functions: frozenset[tuple[str, torch.dtype, int]]
     blocks: frozenset[str]
     types: frozenset[tuple[str, int]]
+    strips: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Writer:
         self.work = work
         self._shared: tuple[Size, int] | None = None
         self._totals: list[Buffer] = []
+        self.strips: dict[str, int] = {}
         self.symbols = plan.graph.symbols
         self.lines: list[str] = []
         self.indent = 1
@@ -107,6 +109,7 @@ class Writer:
             frozenset(self.functions),
             frozenset(self.blocks),
             frozenset(self.types),
+            tuple(self.strips.items()),
         )
 
     def say(self, text: str) -> None:
@@ -133,6 +136,10 @@ class Writer:
 
     def size(self, size: Size) -> str:
         return size_text(size, self.symbols)
+
+    def strip(self, element: str, count: int) -> None:
+        """Let there be scratch memory for `count` elements, one for each thread."""
+        self.strips[element] = max(count, self.strips.get(element, 0))
 
     def block(self, name: str) -> None:
         element, lanes = name.split()[1:3]
@@ -198,6 +205,9 @@ class Writer:
     def _load_truth(self, pointer: str, place: str, step: Size, lane: Lane, partial: str, emitter: Emitter) -> Value:
         """Bytes as a mask."""
         name, lanes = self.name(), lane.count
+        if dims.same(step, 1) and not partial:
+            self.block(f"truth i32 {lanes}")
+            return emitter.define(Value(f"load_truth_x{lanes}({pointer} + {place})", "m32"))
         self.say(f"i32x{lanes} {name} = {{0}};")
         limit = partial or str(lanes)
         at = f"{pointer}[{place} + l * {self.size(step)}]"
@@ -222,6 +232,11 @@ class Writer:
         step = terms.get(lane.index.name, 0)
         kind = f"{type_}x{lane.count}"
         if buffer.dtype is torch.bool:
+            if dims.same(step, 1) and not partial:
+                self.block(f"truth i32 {lane.count}")
+                mask = value.text if value.type == "m32" else f"__builtin_convertvector({value.text}, i32x{lane.count})"
+                self.say(f"store_truth_x{lane.count}({pointer} + {at}, {mask});")
+                return
             limit = partial or str(lane.count)
             where = f"{pointer}[{at} + l * {self.size(step)}]"
             name = self.name()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,7 +73,9 @@ class _TorchBound:
         return True
 
     def reads_and_writes(self, address: int) -> bool:
-        return any(start <= address < stop for start, stop in self._written)
+        # Ranges in order, so that only the last one that starts before the address can have it.
+        place = bisect_right(self._written, (address, math.inf)) - 1
+        return place >= 0 and address < self._written[place][1]
 
 
 @dataclass(frozen=True, eq=False)

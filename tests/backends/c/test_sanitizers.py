@@ -1,0 +1,70 @@
+"""Generated C under AddressSanitizer and UBSan: no read or write leaves a tensor. Padding is inside our own memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys
+from graphc.backends.c.writer import Writer
+from tests.backends.c import test_native as native
+
+if "planted" in sys.argv:
+    Writer._ends_row = lambda *arguments: True  # whole vectors are stored at the ends of rows
+native.garbage = lambda *arguments: None
+native.test_inputs_in_any_layout()
+native.test_outputs_that_are_no_results()
+native.test_sizes_in_every_place()
+native.test_products()
+widths = [2, 17, 3, 1]
+program = native.training(widths, "c")
+for n in (0, 1, 5, 25):
+    program(*native.batch(n, widths))
+program.fit(*native.batch(53, widths), batch_size=7, epochs=3)
+print("done")
+"""
+FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=address -O1"
+
+
+def library(compiler: str, name: str) -> str:
+    """The path of a sanitizer's library, which a process that was built without it has to load first."""
+    found = subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+    path = found.stdout.strip()
+    if not os.path.isabs(path):
+        pytest.skip(f"the compiler has no {name}")
+    return path
+
+
+def run(compiler: str, folder: Path, vector_bytes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "CC": compiler,
+        "GRAPHC_CACHE_DIR": str(folder),
+        "GRAPHC_CFLAGS": FLAGS,
+        "GRAPHC_VECTOR_BYTES": str(vector_bytes),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=0",
+        "LD_PRELOAD": " ".join(library(compiler, name) for name in ("libasan.so", "libubsan.so")),
+    }
+    root = Path(__file__).resolve().parents[3]
+    command = [sys.executable, "-c", PROGRAM, *arguments]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("vector_bytes", [16, 32, 64])
+def test_memory_is_respected(real: str, folder: Path, vector_bytes: int) -> None:
+    result = run(real, folder, vector_bytes)
+    assert "AddressSanitizer" not in result.stderr, result.stderr
+    assert "runtime error" not in result.stderr, result.stderr
+    assert result.stdout == "done\n", result.stderr
+
+
+@pytest.mark.slow
+def test_a_planted_fault_is_found(real: str, folder: Path) -> None:
+    assert "ERROR: AddressSanitizer" in run(real, folder, 64, "planted").stderr
