@@ -7,6 +7,12 @@ program = graphc.compile(inputs=[points], outputs=net(points))
 
 from __future__ import annotations
 
+import gc
+
+# What is imported stays. Looking for garbage meanwhile goes through all that torch has, and takes as long as the rest.
+_collects = gc.isenabled()
+gc.disable()
+
 from graphc import nn, optim, viz
 from graphc.compiler import compile
 from graphc.errors import (
@@ -80,10 +86,13 @@ from graphc.ops import (
 )
 from graphc.ops import pow_ as pow
 from graphc.ops import sum_ as sum
-from graphc.runtime import Epoch, History, Program
+from graphc.runtime import Epoch, History, Profile, Program
 from graphc.state import Parameter, State, Variable
 
 __version__ = "0.1.0"
+
+if _collects:
+    gc.enable()
 
 __all__ = [
     "CompileError",
@@ -95,6 +104,7 @@ __all__ = [
     "History",
     "InputError",
     "Parameter",
+    "Profile",
     "Program",
     "ShapeError",
     "State",

@@ -38,6 +38,9 @@ __all__ = ["BACKENDS", "compile"]
 
 BACKENDS = ("c", "torch", "reference")
 
+LARGEST_NATIVE = 10_000
+"""Nodes up to which `auto` means native code: beyond, the C compiler takes several seconds."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -130,6 +133,10 @@ def _choose(backend: str, graph: Graph) -> tuple[str, str]:
     if backend not in ("c", "auto"):
         return backend, ""
     missing = not_native(graph)
+    if missing is None and backend == "auto" and len(graph.nodes) > LARGEST_NATIVE:
+        missing = (
+            f"the graph has {len(graph.nodes):,} nodes, for which a C compiler takes long; backend 'c' does it still"
+        )
     if backend == "c":
         if missing is not None:
             raise CompileError(f"compile: backend 'c': {missing}")
@@ -224,4 +231,5 @@ class _Stages:
             self._folder.mkdir(parents=True, exist_ok=True)
             suffix = {"plan": "py", "kernel": "c"}.get(stage.name, "txt")
             path = self._folder / f"{len(self.done):02d}-{re.sub('[^a-z0-9]+', '-', stage.name)}.{suffix}"
-            path.write_text(f"# {stage!r}\n{stage}", encoding="utf-8")
+            title = f"/* {stage!r} */" if suffix == "c" else f"# {stage!r}"
+            path.write_text(f"{title}\n{stage}", encoding="utf-8")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from graphc.runtime.history import History
+from graphc.runtime.profile import Profile
 from graphc.runtime.program import Program
 from graphc.runtime.stage import Stage
 from graphc.runtime.training import Epoch
 
-__all__ = ["Epoch", "History", "Program", "Stage"]
+__all__ = ["Epoch", "History", "Profile", "Program", "Stage"]

@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from statistics import median
+from functools import cached_property, partial
+from types import MappingProxyType
 
 import torch
 
@@ -28,7 +28,7 @@ __all__ = ["Profile", "ProfileRow", "profile"]
 
 FEWEST_CALLS = 3
 
-SHOWN = 4
+SHOWN = 3
 """Nodes of a kernel that the table names."""
 
 
@@ -40,7 +40,8 @@ class ProfileRow:
     `flops` counts 2·M·N·K for a product, one for each element of a pointwise node (of an exponential, too), and one for
     each element that a reduction joins. `nbytes` is what is read and what is written, each value once, without padding.
     `floor` is the time in seconds that the machine needs at least: for the arithmetic or for the bytes, whichever is
-    longer. Caches may be faster than the measured bandwidth where a kernel's values are few.
+    longer. That of a short kernel may be more than its time: the processor begins it before the last one has ended, and
+    its values may be nearer than most of the step's.
     """
 
     kernel: int | None
@@ -89,25 +90,24 @@ class Profile:
         return sum(row.floor for row in self.rows)
 
     def __str__(self) -> str:
+        micro = partial(_micro, longest=self.step)
         sizes = "".join(f"{name} = {value}, " for name, value in self.sizes.items())
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         head = (
             f"{sizes}{threads}, {self.steps:,} steps; one thread does at best "
             f"{self.peak / 1e9:.3g} Gflop/s and reads {self.bandwidth / 1e9:.3g} GB/s"
         )
-        table = [("kernel", "µs", "share", "flop", "bytes", "floor µs", "floor/time", "built at", "computes")]
-        table += [_cells(row) for row in self.rows]
-        widths = [max(map(len, column)) for column in zip(*table)]
-        lines = ["  ".join(_aligned(cells, widths)).rstrip() for cells in table]
-        return "\n".join([head, *lines, self._sum()]) + "\n"
-
-    def _sum(self) -> str:
+        table: list[tuple[str, ...]] = [
+            ("kernel", "µs", "share", "flop", "bytes", "floor µs", "floor/time", "built at", "computes")
+        ]
+        table += [_cells(row, micro) for row in self.rows]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         part = f" ({self.floor / self.step:.0%})" if self.step else ""
-        return (
-            f"a step takes {_micro(self.step)} µs, at least {_micro(self.floor)}{part}; "
-            f"once in a call, {_micro(self.enter)} µs to pack cells, {_micro(self.leave)} to unpack them "
-            f"and {_micro(self.call)} for Python"
+        total = (
+            f"a step takes {micro(self.step)} µs, at least {micro(self.floor)}{part}; once in a call, "
+            f"{micro(self.enter)} to pack cells, {micro(self.leave)} to unpack them, {micro(self.call)} for Python"
         )
+        return "\n".join([head, *("  ".join(_aligned(cells, widths)).rstrip() for cells in table), total]) + "\n"
 
 
 def profile(
@@ -156,7 +156,15 @@ def profile(
     leading = max(costs, key=lambda each: each.flops, default=None)
     most = peak(torch.float32 if leading is None else leading.dtype, plan.vector_bytes)
     return Profile(
-        tuple(rows), found.enter, found.leave, max(0.0, added), dict(sizes), found.steps, found.threads, most, speed
+        tuple(rows),
+        found.enter,
+        found.leave,
+        max(0.0, added),
+        MappingProxyType(dict(sizes)),
+        found.steps,
+        found.threads,
+        most,
+        speed,
     )
 
 
@@ -168,7 +176,7 @@ def _time(call: Callable[[], object], seconds: float) -> float:
         start = time.perf_counter()
         call()
         found.append(time.perf_counter() - start)
-    return median(found)
+    return sorted(found)[len(found) // 2]
 
 
 def _description(plan: NativePlan, task: Task | Relayout) -> tuple[tuple[str, ...], str]:
@@ -191,15 +199,15 @@ def _place(node: Node) -> str:
     return " ".join(part for part in (origin.location, origin.module, backward) if part)
 
 
-def _cells(row: ProfileRow) -> tuple[str, ...]:
+def _cells(row: ProfileRow, micro: Callable[[float], str]) -> tuple[str, ...]:
     more = len(row.nodes) - SHOWN
     return (
         "" if row.kernel is None else str(row.kernel),
-        _micro(row.seconds),
+        micro(row.seconds),
         f"{row.share:.1%}",
         f"{row.flops:,}",
         f"{row.nbytes:,}",
-        _micro(row.floor),
+        micro(row.floor),
         "" if math.isnan(row.ratio) else f"{row.ratio:.0%}",
         row.where,
         " ".join(row.nodes[:SHOWN]) + (f" and {more} more" if more > 0 else ""),
@@ -212,5 +220,7 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
     return [f"{c:>{w}}" if k < numbers else f"{c:<{w}}" for k, (c, w) in enumerate(zip(cells, widths, strict=True))]
 
 
-def _micro(seconds: float) -> str:
-    return f"{seconds * 1e6:,.2f}" if seconds < 1e-3 else f"{seconds * 1e6:,.0f}"
+def _micro(seconds: float, longest: float) -> str:
+    """Microseconds, to four digits of the longest time."""
+    digits = 3 - math.floor(math.log10(max(longest, 1e-9) * 1e6))
+    return f"{seconds * 1e6:,.{min(max(digits, 0), 3)}f}"

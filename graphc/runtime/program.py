@@ -89,9 +89,7 @@ class Program(Runner):
         arrays = self.check_inputs(inputs, state)
         twin = state.copy()
         sizes = self._signature.bind(arrays)
-        return profile(
-            self._executable, sizes, twin, arrays, self._threads, seconds, lambda: self(*arrays, state=twin)
-        )
+        return profile(self._executable, sizes, twin, arrays, self._threads, seconds, lambda: self(*arrays, state=twin))
 
     def _stage(self, kind: type[_T]) -> _T | None:
         return next((stage.value for stage in self.stages if isinstance(stage.value, kind)), None)

@@ -33,6 +33,8 @@ class Contender:
         if self.package == "gcc":
             return work.name in COMPILED_BY_HAND
         # One step is an epoch there, and nothing is cut into batches: loops over epochs have nothing to add.
+        if self.build.endswith(":fit_flushing"):
+            return work.name in COMPILED_BY_HAND and not work.pointwise
         return not (work.pointwise and self.build.endswith((":fit", ":scan")))
 
 
@@ -46,6 +48,7 @@ CONTENDERS = {
     "plan": Contender("graphc torch plan", "graphc_steps:plan", "graphc"),
     "c": Contender("graphc C, a call a step", "graphc_steps:calls", "graphc"),
     "fit": Contender("graphc C, fit", "graphc_steps:fit", "graphc"),
+    "fit_flushing": Contender("graphc C, fit, denormals flushed", "graphc_steps:fit_flushing", "graphc"),
     "reference": Contender("C by hand", "reference_steps:epochs", "gcc", missing="needs gcc and AVX-512"),
 }
 REFERENCE = "eager"

@@ -28,7 +28,10 @@ torch eager is `nn.Module`, `loss.backward()` and `torch.optim` as they come. to
 step as one function (`torch.func`, updates in place), and forward and backward compiled, with torch's fused optimiser.
 JAX is one jitted step with donated buffers, called from Python, and the same under `lax.scan` over the batches of an
 epoch. PyTensor is a function with updates, in its default mode. C by hand is `tools/benchmarks/reference.c`, an epoch
-a call, and for the small networks always one thread."""
+a call, and for the small networks always one thread; it is compiled with `-ffast-math`, so that numbers below 1e-38
+count as 0. graphc computes with them, as torch does: the running means that Adam has for dead units get so small, and
+the processor takes longer over them. `torch.set_flush_denormal(True)` flushes them in native code, too, and is there as
+a contender of its own."""
 
 NOT_MEASURED = """\
 ## What is not measured

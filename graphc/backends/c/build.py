@@ -17,7 +17,7 @@ from graphc.errors import CompileError, compose
 
 __all__ = ["ABI", "build", "load", "trial"]
 
-ABI = 1
+ABI = 2
 """The version of how graphc calls what it generated: goes up when the meaning of an exported function changes."""
 
 _SHOWN_LINES = 20

@@ -97,7 +97,7 @@ class NativeExecutable:
     @cached_property
     def library(self) -> ctypes.CDLL:
         library = load(self.code.text, "step")
-        library.graphc_link.argtypes = (ctypes.c_void_p,) * 4
+        library.graphc_link.argtypes = (ctypes.c_void_p,) * len(addresses())
         library.graphc_link(*addresses())
         library.graphc_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
         library.graphc_fit.argtypes = (ctypes.c_void_p,)

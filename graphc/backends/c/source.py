@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -18,6 +19,9 @@ from graphc.backends.c.writer import WORTH_THREADS, Function
 from graphc.ir import Node
 
 __all__ = ["NativeSource", "generate_native"]
+
+MOST_COPIES = 24
+"""Places into which a mathematical function is copied at most: beyond, compiling takes longer than calls do."""
 
 CALLS = 100
 """Kernels that one function calls: compilers take long over long functions."""
@@ -80,7 +84,7 @@ class _File:
             "/* A step as kernels over buffers. n[k] is the k-th symbolic size, b[k] the k-th buffer. */",
             prelude(lanes),
             _text("types.h"),
-            definitions(sorted(needed, key=str)),
+            self._called(definitions(sorted(needed, key=str))),
             *self._blocks(),
             *self._strips(),
         ]
@@ -93,6 +97,16 @@ class _File:
                 counts[element] = max(count, counts.get(element, 0))
         attribute = "__attribute__((aligned(64)))"
         return [f"static _Thread_local {e} strip_{e}[{n}] {attribute};\n" for e, n in sorted(counts.items())]
+
+    def _called(self, text: str) -> str:
+        """Definitions of mathematical functions; those that kernels call often are not copied to every place."""
+        kernels = "".join(body for _, body in self.known)
+        for name in ("tanh", "exp", "expm1", "log", "log1p", "sigmoid", "erf"):
+            for vector in sorted(set(re.findall(rf"\b{name}_(\w+)\(", kernels))):
+                head = f"{vector} {name}_{vector}("
+                if kernels.count(f"{name}_{vector}(") > MOST_COPIES:
+                    text = text.replace(f"INLINE {head}", f"static __attribute__((noinline)) {head}")
+        return text
 
     def _blocks(self) -> list[str]:
         wanted = sorted({name for function in self.functions for name in function.blocks})
@@ -166,10 +180,12 @@ def _shared(name: str, function: Function) -> str:
         "};",
         f"static void {name}_share(void *p) {{",
         f"  struct {name}_call *c = p;",
-        "  const long id = thread_number();",
-        f"  const long lo = share_start(c->extent, {share.grain}, id, c->threads);",
-        f"  const long hi = share_start(c->extent, {share.grain}, id + 1, c->threads);",
-        f"  {name}({', '.join([*given, 'lo', 'hi'])});",
+        "  /* OpenMP may start fewer threads than it is asked for: each takes every share whose turn it is. */",
+        "  for (long id = thread_number(); id < c->threads; id += team_size()) {",
+        f"    const long lo = share_start(c->extent, {share.grain}, id, c->threads);",
+        f"    const long hi = share_start(c->extent, {share.grain}, id + 1, c->threads);",
+        f"    {name}({', '.join([*given, 'lo', 'hi'])});",
+        "  }",
         "}",
         f"static void {name}_shared({parameters}) {{",
         f"  struct {name}_call c = {{{', '.join(names)}}};",

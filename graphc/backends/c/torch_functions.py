@@ -12,13 +12,15 @@ __all__ = ["MOST_THREADS", "addresses", "thread_count"]
 MOST_THREADS = 64
 """Threads that share a kernel at most."""
 
+_THREADS = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+
 
 @cache
 def addresses() -> tuple[int | None, ...]:
-    """`sgemm_`, `dgemm_`, `GOMP_parallel` and `omp_get_thread_num`; None for what this build of torch does not have."""
+    """The functions, in the order in which generated code takes them; None for what this build of torch has not."""
     library = ctypes.CDLL(torch._C.__file__)
     found = []
-    for name in ("sgemm_", "dgemm_", "GOMP_parallel", "omp_get_thread_num"):
+    for name in ("sgemm_", "dgemm_", *_THREADS):
         function = getattr(library, name, None)
         found.append(None if function is None else ctypes.cast(function, ctypes.c_void_p).value)
     return tuple(found)
@@ -31,5 +33,4 @@ def thread_count() -> int:
 
 @cache
 def _can_fork() -> bool:
-    *_, fork, number = addresses()
-    return fork is not None and number is not None
+    return None not in addresses()[-len(_THREADS) :]

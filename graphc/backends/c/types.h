@@ -55,18 +55,20 @@ static gemm_of_f64 *dgemm;
 typedef void fork_of(void (*)(void *), void *, unsigned, unsigned);
 typedef int number_of(void);
 static fork_of *fork_join;
-static number_of *thread_number;
+static number_of *thread_number, *team_size;
 
 static inline long share_start(long extent, long grain, long id, long threads) {
   const long grains = (extent + grain - 1) / grain, start = grains * id / threads * grain;
   return start < extent ? start : extent;
 }
 
-void graphc_link(gemm_of_f32 *single_precision, gemm_of_f64 *double_precision, fork_of *fork, number_of *number) {
+void graphc_link(gemm_of_f32 *single_precision, gemm_of_f64 *double_precision, fork_of *fork, number_of *number,
+                 number_of *size) {
   sgemm = single_precision;
   dgemm = double_precision;
   fork_join = fork;
   thread_number = number;
+  team_size = size;
 }
 
 #define GEMM(type, call)                                                                                              \
