@@ -73,7 +73,10 @@ def fit(
     _check_count("epochs", epochs, 0)
     _check_count("seed", seed, 0)
     arrays = _batched(program, data, state, "data")
-    held_out = None if validation is None else _batched(*validation, state, "validation")
+    held_out = None
+    if validation is not None:
+        data_held_out = _batched(*validation, state, "validation")
+        held_out = _Validation(_Run(validation[0], data_held_out, batch_size, epochs, None, state))
     history = History()
     steps = -(-len(arrays[0]) // batch_size)
     if any(cell.role is Role.RANDOM for cell in program.graph.cells):
@@ -83,8 +86,8 @@ def fit(
     step_by_step = validation is not None or on_epoch is not None
     with progress_bar(epochs, progress) as report:
         for number, metrics, seconds in run.epoch_by_epoch(several_at_a_time=not step_by_step):
-            if validation is not None and held_out is not None:
-                found = _pass_over(validation[0], held_out, None, batch_size, state)
+            if held_out is not None:
+                found = held_out.next_means()
                 metrics.update({f"validation_{name}": value for name, value in found.items()})
             history.add(metrics, seconds, steps)
             report(number, metrics)
@@ -109,10 +112,10 @@ class _Run:
 
     def epoch_by_epoch(self, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
         """Number, means and seconds of each epoch, once it is done; maybe of several, once all of them are."""
-        loop = self._loop(0)
+        loop = self.loop(0)
         return self._in_python() if loop is None else self._natively(loop, several_at_a_time)
 
-    def _loop(self, first: int) -> Loop | None:
+    def loop(self, first: int) -> Loop | None:
         return self.program.loop(self.data, self.batch_size, self.epochs, first, self.seed, self.state)
 
     # The State is reserved for an epoch, or some hundredths of a second, and not between: `on_epoch` may restore
@@ -133,13 +136,37 @@ class _Run:
         while done < self.epochs:
             with DeferredInterrupt(), self.program.running(self.state):
                 if not loop.is_current(self.state):
-                    moved = self._loop(done)
+                    moved = self.loop(done)
                     assert moved is not None, "a program that has a loop keeps it"
                     loop = moved
                 self.program.advance(loop, self.epochs if several_at_a_time else done + 1)
             for means, seconds in loop.results(done, loop.epoch):
                 done += 1
                 yield done, dict(zip(names, means, strict=True)), seconds
+
+
+class _Validation:
+    """Means over data that is held out, again and again."""
+
+    def __init__(self, run: _Run) -> None:
+        self._run = run
+        self._loop = run.loop(0)
+        self._done = 0
+
+    def next_means(self) -> dict[str, float]:
+        run, loop = self._run, self._loop
+        if loop is None:
+            return _pass_over(run.program, run.data, None, run.batch_size, run.state)
+        with DeferredInterrupt() as interrupt:
+            if not loop.is_current(run.state):
+                moved = run.loop(self._done)
+                assert moved is not None, "a program that has a loop keeps it"
+                loop = self._loop = moved
+            while loop.epoch == self._done and not interrupt.requested:
+                run.program.advance(loop, self._done + 1)
+            means = [means for means, _ in loop.results(self._done, loop.epoch)]
+            self._done = loop.epoch
+        return dict(zip((name for _, name in run.program.scalar_outputs), means[-1] if means else (), strict=False))
 
 
 def evaluate(program: Runner, data: Sequence[object], batch_size: int | None, state: State) -> dict[str, float]:
