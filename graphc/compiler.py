@@ -29,6 +29,7 @@ from graphc.passes.cse import cse
 from graphc.passes.decompose import decompose
 from graphc.passes.pack_updates import pack_updates
 from graphc.passes.specialise import specialise
+from graphc.passes.split_products import split_products
 from graphc.runtime import Program, Stage
 from graphc.runtime.form import Form
 from graphc.schedule import schedule, schedule_kernels
@@ -116,7 +117,7 @@ def _torch_plan(graph: Graph, stages: _Stages) -> TorchExecutable:
 
 
 def _native(graph: Graph, stages: _Stages) -> NativeExecutable:
-    for each in (Pass("decompose", decompose), Pass("cse", cse)):
+    for each in (Pass("decompose", decompose), Pass("split_products", split_products), Pass("cse", cse)):
         graph = stages.run_pass(each, graph)
     kernels = stages.run("schedule", schedule_kernels, graph)
     native = stages.run("native plan", plan_native, kernels, vector_bytes())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,12 @@ def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compile_cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
+def pytest_configure(config: pytest.Config) -> None:
     """A compile cache of this run, which its workers and the processes that tests start share: never the user's own."""
-    base = tmp_path_factory.getbasetemp()
-    path = (base if worker_id == "master" else base.parent) / "compile-cache"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRAPHC_CACHE_DIR", str(path))
-        yield path
+    if "PYTEST_XDIST_WORKER" not in os.environ:  # workers inherit it
+        folder = tempfile.TemporaryDirectory(prefix="graphc-tests-", ignore_cleanup_errors=True)
+        os.environ["GRAPHC_CACHE_DIR"] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

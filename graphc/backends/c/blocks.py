@@ -24,7 +24,7 @@ def tile_vectors(vectors: int) -> list[int]:
 def tile_rows(vectors: int, vector_bytes: int) -> int:
     """Rows of a tile: as many accumulators as leave room for a row of the other factor, but no more than pay."""
     free = REGISTERS[vector_bytes] - vectors - 1
-    return max(1, min(free // vectors, {1: 8, 2: 6}.get(vectors, 5)))
+    return max(1, min(free // vectors, {1: 8, 2: 7}.get(vectors, 6)))
 
 
 @cache
