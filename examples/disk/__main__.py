@@ -74,8 +74,8 @@ def _table(results: Sequence[Result]) -> Table:
             f"{last['train_error']:.1%}",
             f"{last['test_error']:.1%}",
             f"{last['test_loss']:.4f}",
-            f"{result.seconds:.1f}",
-            f"{result.seconds / result.steps * 1e6:.0f}",
+            f"{result.seconds:.3f}",
+            f"{result.seconds / result.steps * 1e6:.1f}",
         )
     return table
 

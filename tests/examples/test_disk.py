@@ -119,7 +119,7 @@ def test_the_command_trains_prints_and_draws(tmp_path: Path, capsys: pytest.Capt
     assert not captured.err
     assert "seed 4" in captured.out
     for run in RUNS:
-        line = rf"^ *{re.escape(run.name)} +{2 * run.slowness} +[\d.]+% +[\d.]+% +[\d.]+ +[\d.]+ +\d+ *$"
+        line = rf"^ *{re.escape(run.name)} +{2 * run.slowness} +[\d.]+% +[\d.]+% +[\d.]+ +[\d.]+ +[\d.]+ *$"
         assert re.search(line, captured.out, re.MULTILINE), run.name
     assert "not an average" in captured.out
     assert {file.name for file in folder.iterdir()} == PICTURES
