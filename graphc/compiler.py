@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -39,8 +40,8 @@ __all__ = ["BACKENDS", "compile"]
 
 BACKENDS = ("c", "torch", "reference")
 
-LARGEST_NATIVE = 10_000
-"""Nodes up to which `auto` means native code: beyond, the C compiler takes several seconds."""
+MOST_KERNELS = 2000
+"""Kernels up to which `auto` means native code: beyond, the C compiler takes several seconds."""
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -94,10 +95,18 @@ def _compile(
         executable = ReferenceExecutable(graph)
     elif chosen == "torch":
         executable = _torch_plan(graph, stages)
-    elif backend == "c":
-        executable = _native(graph, stages)
     else:
-        executable = ByDevice(_native(graph, stages), lambda: _torch_plan(graph, _Stages()))
+        before = len(stages.done)
+        native = _native(graph, stages, MOST_KERNELS if backend == "auto" else math.inf)
+        if native is None:
+            del stages.done[before:]
+            chosen = "torch"
+            reason = f"a C compiler takes long over more than {MOST_KERNELS:,} kernels; backend 'c' does it still"
+            executable = _torch_plan(graph, stages)
+        elif backend == "auto":
+            executable = ByDevice(native, lambda: _torch_plan(graph, _Stages()))
+        else:
+            executable = native
 
     def evaluation() -> Program:
         return compile(inputs, outputs, backend=backend, threads=threads, training=False)
@@ -116,10 +125,13 @@ def _torch_plan(graph: Graph, stages: _Stages) -> TorchExecutable:
     return TorchExecutable(steps, places, stages.run("plan", generate, steps, places))
 
 
-def _native(graph: Graph, stages: _Stages) -> NativeExecutable:
+def _native(graph: Graph, stages: _Stages, most: float = math.inf) -> NativeExecutable | None:
+    """Native code; None where it would have more than `most` kernels."""
     for each in (Pass("decompose", decompose), Pass("split_products", split_products), Pass("cse", cse)):
         graph = stages.run_pass(each, graph)
     kernels = stages.run("schedule", schedule_kernels, graph)
+    if len(kernels.kernels) > most:
+        return None
     native = stages.run("native plan", plan_native, kernels, vector_bytes())
     if stages.verify:
         for size in (0, 1, 3):
@@ -134,24 +146,20 @@ def _choose(backend: str, graph: Graph) -> tuple[str, str]:
     if backend not in ("c", "auto"):
         return backend, ""
     missing = not_native(graph)
-    if missing is None and backend == "auto" and len(graph.nodes) > LARGEST_NATIVE:
-        missing = (
-            f"the graph has {len(graph.nodes):,} nodes, for which a C compiler takes long; backend 'c' does it still"
-        )
     if backend == "c":
         if missing is not None:
             raise CompileError(f"compile: backend 'c': {missing}")
         need_compiler()
         return "c", ""
     if missing is None and find_compiler() is None:
-        _say_once(f"graphc: no C compiler was found, so programs run as torch calls, which is slower. {REMEDY}")
-        missing = f"no C compiler was found. {REMEDY}"
+        _say_once(f"graphc: no C compiler was found, so programs run as torch calls, which is slower; {REMEDY}")
+        missing = f"no C compiler was found; {REMEDY}"
     return ("c", "") if missing is None else ("torch", missing)
 
 
 @cache
 def _say_once(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=6)
+    warnings.warn(text, RuntimeWarning, stacklevel=5)
 
 
 def _check_backend(backend: str) -> None:

@@ -179,7 +179,7 @@ class Runner:
         last = samples % batch or batch
         sizes = [self._signature.bind([array[:rows] for array in data]) for rows in (batch, last)]
         shuffle = None if seed is None else (seed, SHUFFLE)
-        arrays = [array.contiguous() for array in data]
+        arrays = [array.resolve_neg().contiguous() for array in data]
         return self._executable.loop(sizes, state, arrays, batch, epochs, first, shuffle)
 
     def advance(self, loop: Loop, epochs: int) -> None:

@@ -113,7 +113,7 @@ class _Run:
     def epoch_by_epoch(self, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
         """Number, means and seconds of each epoch, once it is done; maybe of several, once all of them are."""
         loop = self.loop(0)
-        return self._in_python() if loop is None else self._natively(loop, several_at_a_time)
+        return self._in_python(0) if loop is None else self._natively(loop, several_at_a_time)
 
     def loop(self, first: int) -> Loop | None:
         return self.program.loop(self.data, self.batch_size, self.epochs, first, self.seed, self.state)
@@ -121,9 +121,9 @@ class _Run:
     # The State is reserved for an epoch, or some hundredths of a second, and not between: `on_epoch` may restore
     # parameters, or train something else. An interrupt on the way in or out would leave it reserved for ever.
 
-    def _in_python(self) -> Iterator[tuple[int, dict[str, float], float]]:
+    def _in_python(self, first: int) -> Iterator[tuple[int, dict[str, float], float]]:
         samples = len(self.data[0])
-        for number in range(1, self.epochs + 1):
+        for number in range(first + 1, self.epochs + 1):
             start = time.perf_counter()
             order = None if self.seed is None else permutation(samples, self.seed, number - 1).to(self.state.device)
             with DeferredInterrupt(), self.program.running(self.state):
@@ -137,12 +137,15 @@ class _Run:
             with DeferredInterrupt(), self.program.running(self.state):
                 if not loop.is_current(self.state):
                     moved = self.loop(done)
-                    assert moved is not None, "a program that has a loop keeps it"
+                    if moved is None:  # to another device
+                        break
                     loop = moved
                 self.program.advance(loop, self.epochs if several_at_a_time else done + 1)
             for means, seconds in loop.results(done, loop.epoch):
                 done += 1
                 yield done, dict(zip(names, means, strict=True)), seconds
+        if done < self.epochs:
+            yield from self._in_python(done)
 
 
 class _Validation:
@@ -159,9 +162,10 @@ class _Validation:
             return _pass_over(run.program, run.data, None, run.batch_size, run.state)
         with DeferredInterrupt() as interrupt:
             if not loop.is_current(run.state):
-                moved = run.loop(self._done)
-                assert moved is not None, "a program that has a loop keeps it"
-                loop = self._loop = moved
+                moved = self._loop = run.loop(self._done)
+                if moved is None:  # to another device
+                    return _pass_over(run.program, run.data, None, run.batch_size, run.state)
+                loop = moved
             while loop.epoch == self._done and not interrupt.requested:
                 run.program.advance(loop, self._done + 1)
             means = [means for means, _ in loop.results(self._done, loop.epoch)]

@@ -11,6 +11,7 @@ import heapq
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 from graphc.dims import Size
 from graphc.ir import Cell, Graph, Node, Output
@@ -133,11 +134,23 @@ def source_of(node: Node) -> Node:
 
 def _is_copied(node: Node) -> bool:
     """Whether a view is so deep that its value is stored."""
-    depth = 0
-    while is_view(node):
-        depth += 1
+    return is_view(node) and _depth(node) % DEEPEST_VIEW == 0
+
+
+_depths: WeakKeyDictionary[Node, int] = WeakKeyDictionary()
+
+
+def _depth(node: Node) -> int:
+    """How many views lie between a node and memory, its own included; remembered, so that chains are walked once."""
+    chain = []
+    while is_view(node) and node not in _depths:
+        chain.append(node)
         (node,) = node.inputs
-    return depth > 0 and depth % DEEPEST_VIEW == 0
+    depth = _depths.get(node, 0)
+    for each in reversed(chain):
+        depth += 1
+        _depths[each] = depth
+    return depth
 
 
 @dataclass(eq=False)

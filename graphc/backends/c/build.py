@@ -6,9 +6,11 @@ import contextlib
 import ctypes
 import hashlib
 import os
+import re
 import shlex
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from graphc.backends.c import cache
@@ -21,6 +23,8 @@ ABI = 2
 """The version of how graphc calls what it generated: goes up when the meaning of an exported function changes."""
 
 _SHOWN_LINES = 20
+
+_COMMENTS = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 _loaded: dict[str, ctypes.CDLL] = {}
 
@@ -48,7 +52,8 @@ def build(source: str, name: str) -> Path:
 
 def _key(source: str, compiler: Compiler) -> str:
     """The hash of all that the library depends on."""
-    parts = (str(ABI), compiler.identity, *flags(), cpu_identity(), source)
+    code = _COMMENTS.sub("", source)  # these say where users built what: a line that moves compiles nothing anew
+    parts = (str(ABI), compiler.identity, *flags(), cpu_identity(), code)
     sizes = ",".join(str(len(part)) for part in parts)  # so that no two lists of parts read alike
     return hashlib.sha256("\0".join((sizes, *parts)).encode(errors="surrogateescape")).hexdigest()
 
@@ -112,9 +117,12 @@ def _run(command: list[str], room: Path, name: str) -> tuple[int, str]:
     """Run the compiler. If we are interrupted, it ends with all that it started, and only then we go on.
 
     It has a process group, so that all of it can be ended, and its temporary files are in `room`, so that they go, too.
+    Another thread starts it, since Python handles signals in the main thread: an interrupt between the start and our
+    knowing the process would leave it running.
     """
-    try:
-        child = subprocess.Popen(
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -124,13 +132,18 @@ def _run(command: list[str], room: Path, name: str) -> tuple[int, str]:
             errors="replace",
             process_group=0,
         )
-    except OSError as error:
-        raise CompileError(compose(name, f"{command[0]} cannot be run: {error.strerror}")) from None
-    try:
-        output, _ = child.communicate()
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()  # until nobody is left who could write
-        raise
+
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(start)
+        try:
+            child = starting.result()
+            output, _ = child.communicate()
+        except OSError as error:
+            raise CompileError(compose(name, f"{command[0]} cannot be run: {error.strerror}")) from None
+        except BaseException:
+            child = starting.result()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()  # until nobody is left who could write
+            raise
     return child.returncode, output

@@ -6,9 +6,8 @@ void graphc_call(const long *n, void *const *b) {
   graphc_leave(n, b);
 }
 
-/* Random words as in graphc/expr/philox.py, and an epoch's order of samples: sorted by keys of 64 random bits. */
-
-/* An epoch's order of samples: sorted by keys of 64 random bits. These are uniform, so that their leading bits cut them into buckets of about one; `starts` has 2^bits + 1 places. */
+/* An epoch's order of samples: sorted by keys of 64 random bits, as in graphc/runtime/shuffle.py. The keys are uniform,
+   so that their leading bits cut them into buckets of about one; `starts` has 2^bits + 1 places. */
 void graphc_shuffle(long samples, u64 seed, u64 epoch, u64 stream, int bits, u64 *keys, long *starts, u64 *sorted,
                     long *order) {
   for (long i = 0; i < samples; i += 2) {
@@ -132,6 +131,7 @@ void graphc_fit(struct graphc_run *run) {
       run->seconds[run->epoch - run->first] += now - before;
       before = now;
       unseen = 0;
+      late = now - start > run->budget;
       for (long k = 0; k < run->scalars; k++)
         run->history[(run->epoch - run->first) * run->scalars + k] = run->totals[k] / run->samples;
       run->epoch++;

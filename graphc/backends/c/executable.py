@@ -16,7 +16,7 @@ import torch
 from graphc import dims
 from graphc.backends.c.build import load
 from graphc.backends.c.loop import NativeLoop, scalar_types
-from graphc.backends.c.plan import NativePlan, Task
+from graphc.backends.c.plan import NativePlan
 from graphc.backends.c.source import NativeSource
 from graphc.backends.c.torch_functions import addresses, thread_count
 from graphc.errors import StateError
@@ -26,14 +26,13 @@ from graphc.types import Array
 
 __all__ = ["NativeExecutable"]
 
-WORTH_THREADS = 1 << 20
-"""Operations of the largest product for which BLAS may use several threads."""
-
 
 class _NativeBound:
     """A table of pointers, and the function that runs on it."""
 
-    __slots__ = ("_cells", "_memory", "_moves", "_values", "_written", "nbytes", "run", "table", "threads", "written")
+    __slots__ = ("_cells", "_memory", "_moves", "_pointers", "_values", "_written", "nbytes", "run", "table", "written")
+
+    threads = None  # kernels that are worth it share all there are
 
     def __init__(self, executable: NativeExecutable, sizes: Sequence[Mapping[str, int]], state: State) -> None:
         """Room for a step with any of `sizes`; `run` takes the first of them."""
@@ -46,10 +45,11 @@ class _NativeBound:
         self._values = tuple(state.read(cell) for cell in self._cells)
         slots = [max(each) for each in zip(*(plan.slot_sizes(each) for each in sizes))]
         self.nbytes = sum(slots)
-        self._memory = torch.zeros(self.nbytes + 64, dtype=torch.uint8)
+        self._memory = torch.zeros(self.nbytes + 64, dtype=torch.uint8, device="cpu")
         starts = [-(-self._memory.data_ptr() // 64) * 64]
         for size in slots:
             starts.append(starts[-1] + size)
+        self._pointers = list(map(torch.Tensor.data_ptr, self._values))
         self.table = (ctypes.c_void_p * max(1, len(plan.buffers)))()
         for buffer, slot in plan.slot_of.items():
             self.table[buffer.index] = starts[slot]
@@ -60,18 +60,17 @@ class _NativeBound:
         updated = {output.cell for output in graph.outputs}
         self._written = sorted({_addresses(v) for cell, v in zip(self._cells, self._values) if cell in updated})
         self.written = (self._written[0][0], max(stop for _, stop in self._written)) if self._written else (0, 0)
-        largest = max((dims.evaluate(work, sizes[0]) for work in executable.work), default=None)
-        self.threads = 1 if largest is not None and largest < WORTH_THREADS else None
         numbers = (ctypes.c_long * (len(graph.symbols) + 1))(*[sizes[0][name] for name in graph.symbols], 1)
         self.run = _runner(executable.library.graphc_call, plan, sizes[0], self.table, numbers)
 
     def is_current(self, state: State) -> bool:
+        """Also false when a tensor has got other memory in place, as `share_memory_` gives it."""
         moves = state.moves
         if self._moves != moves:
             if not all(map(is_, map(state.read, self._cells), self._values)):
                 return False
             self._moves = moves
-        return True
+        return list(map(torch.Tensor.data_ptr, self._values)) == self._pointers
 
     def reads_and_writes(self, address: int) -> bool:
         # Ranges in order, so that only the last one that starts before the address can have it.
@@ -108,20 +107,10 @@ class NativeExecutable:
     def constants(self) -> list[tuple[int, Array]]:
         """Tensors that the graph has in it, with the index of their buffer."""
         return [
-            (buffer.index, buffer.owner.op.eval().contiguous())
+            (buffer.index, buffer.owner.op.eval().cpu().contiguous())
             for buffer in self.plan.buffers
             if buffer.kind == "constant" and isinstance(buffer.owner, Node)
         ]
-
-    @cached_property
-    def work(self) -> tuple[dims.Size, ...]:
-        """Operations of each product that BLAS computes."""
-        found = []
-        for task in self.plan.tasks:
-            if isinstance(task, Task) and task.contraction is not None and task.contraction.kind == "blas":
-                (_, depth), *_ = task.body.reduced
-                found.append(dims.product((*task.kernel.space, depth, 2)))
-        return tuple(found)
 
     def bind(self, sizes: Mapping[str, int], state: State) -> _NativeBound:
         """Raises StateError for a State that is not on the CPU."""
@@ -169,13 +158,13 @@ def _runner(
     def run(*arrays: Array) -> Sequence[Array]:
         held = [numbers]
         for index, array in zip(inputs, arrays):
-            if not array.is_contiguous():
-                array = array.contiguous()
+            if not array.is_contiguous() or array.is_neg():
+                array = array.resolve_neg().contiguous()
                 held.append(array)
             table[index] = array.data_ptr()
         results = []
         for index, shape, dtype in outputs:
-            result = torch.empty(shape, dtype=dtype)
+            result = torch.empty(shape, dtype=dtype, device="cpu")
             table[index] = result.data_ptr()
             results.append(result)
         numbers[-1] = thread_count()

@@ -116,8 +116,8 @@ class NativeLoop:
         many = samples if shuffle else 0
         seed, stream = shuffle or (0, 0)
         self._sizes = [(_Long * (len(graph.symbols) + 1))(*(each[name] for name in graph.symbols), 1) for each in sizes]
-        self._history = torch.zeros((min(epochs, KEPT_EPOCHS), len(scalars)), dtype=torch.float64)
-        self._seconds = torch.zeros(min(epochs, KEPT_EPOCHS), dtype=torch.float64)
+        self._history = torch.zeros((min(epochs, KEPT_EPOCHS), len(scalars)), dtype=torch.float64, device="cpu")
+        self._seconds = torch.zeros(min(epochs, KEPT_EPOCHS), dtype=torch.float64, device="cpu")
         self._run = _Run(
             whole=ctypes.addressof(self._sizes[0]),
             last=ctypes.addressof(self._sizes[1]),
@@ -180,7 +180,7 @@ class NativeLoop:
         return zip(self._history[done].tolist(), self._seconds[done].tolist(), strict=True)
 
     def _bytes(self, nbytes: int) -> int:
-        memory = torch.zeros(nbytes + 64, dtype=torch.uint8)
+        memory = torch.zeros(nbytes + 64, dtype=torch.uint8, device="cpu")
         self._keep.append(memory)
         return -(-memory.data_ptr() // 64) * 64
 

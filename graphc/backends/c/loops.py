@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from graphc.backends.c.body import Body, Part, loads_of
-from graphc.backends.c.layout import Buffer, dense
+from graphc.backends.c.layout import Buffer, address, dense
 from graphc.backends.c.plan import Relayout
 from graphc.backends.c.scalars import C_TYPES, Value, has_vectors, neutral
 from graphc.backends.c.writer import BLOCK, Lane, Writer
@@ -86,7 +86,7 @@ def _reduce_down(
         w.say(f"{kind} {total} = {start()};")
         *outer, (index, size) = body.reduced
         i, end = index.name, w.size(size)
-        with w.loops(outer):
+        with w.adding(outer, {total: kind} if body.combine == "sum" else {}) as into:
             chains = 4 if body.combine == "sum" and len(body.prologue) <= 3 else 1
             parts = [f"{total}_{c}" for c in range(chains)]
             with w.braces(f"for (long {i}_0 = 0; {i}_0 < {end}; {i}_0 += {BLOCK})"):
@@ -103,7 +103,7 @@ def _reduce_down(
                 with w.braces(f"for (; {i} < {i}_1; {i}++)"):
                     _join(w, body, parts[0], lane, partial)
                 for part in parts:
-                    w.say(f"{total} = {w.emitter(lane).combine(body.combine, total, part, dtype)};")
+                    w.say(f"{total}{into} = {w.emitter(lane).combine(body.combine, total + into, part, dtype)};")
         emitter = w.emitter(lane, partial)
         value = emitter.truth(total) if dtype is torch.bool else Value(total, C_TYPES[dtype])
         emitter.bind(Load(core, body.indices, dtype), value)
@@ -188,10 +188,12 @@ def _reduce_along(
     kind = f"{type_}x{lane.count}"
     start = neutral(body.combine, dtype)
     sums = w.open_totals(body, None)
-    with w.loops(space):
+    kinds = w.kinds(sums, None)
+    with w.adding(space, kinds) as sums_into:
         total = w.name()
         w.say(f"{kind} {total} = splat_{kind}({start});")
-        with w.loops([pair for pair in body.reduced if pair[0] != lane.index]):
+        outer = [pair for pair in body.reduced if pair[0] != lane.index]
+        with w.adding(outer, {total: kind} if body.combine == "sum" else {}) as into, w.pieces(lane) as piece:
 
             def point(partial: str) -> None:
                 emitter = w.emitter(lane, partial)
@@ -207,8 +209,8 @@ def _reduce_along(
             part = w.name()
             w.say(f"{kind} {part} = splat_{kind}({start});")
             with w.braces(""):
-                w.along(lane, False, point)
-            w.say(f"{total} = {w.emitter(lane).combine(body.combine, total, part, dtype)};")
+                w.along(lane, False, point, piece)
+            w.say(f"{total}{into} = {w.emitter(lane).combine(body.combine, total + into, part, dtype)};")
         emitter = w.emitter(None)
         result = w.name()
         if body.combine == "sum":
@@ -219,21 +221,24 @@ def _reduce_along(
             joined = emitter.combine(body.combine, result, f"{total}[l]", dtype)
             w.say(f"for (long l = 1; l < {lane.count}; l++) {result} = {joined};")
         emitter.bind(Load(core, body.indices, dtype), Value(result, type_))
-        w.epilogue(body, emitter, stores, sums, None, "")
+        with w.parts(kinds, sums_into):
+            w.epilogue(body, emitter, stores, sums, None, "")
     w.close_totals(body, sums, None)
 
 
 def write_mask(w: Writer, body: Body) -> bool:
-    """A random mask, many elements at a time; False if it does not lie element after element."""
+    """A random mask, many elements at a time; False if it, or its counter, does not lie element after element."""
     (node,) = body.kernel.body
     ((buffer, _), *others) = w.stores_of(body)
-    (load, *_) = body.loads
-    if others or buffer.layout.lane is None or buffer.layout.strides != dense(node.type.shape).strides:
+    places = [address(w.buffer_of(load).layout, load.indices) for load in body.loads]
+    if others or sorted(w.sum_text(terms) for terms in places if terms is not None) != ["0", "1"]:
+        return False
+    if buffer.layout.lane is None or buffer.layout.strides != dense(node.type.shape).strides:
         return False
     assert isinstance(node.op, RandomMask), "only random masks are written so"
     w.block("mask i32 1")
     lo, hi = w.share(node.type.numel, 1 << 15)
-    counter = w.pointer(w.buffer_of(load))
+    counter = w.pointer(w.buffer_of(body.loads[0]))
     w.say(
         f"random_mask({w.pointer(buffer, write=True)}, {counter}[0], {counter}[1], {DROPOUT + node.op.stream}, "
         f"{node.op.threshold}, {lo}, {hi});"

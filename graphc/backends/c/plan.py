@@ -19,6 +19,7 @@ from graphc import dims
 from graphc.backends.c.body import Body, body_of, guards, loads_of
 from graphc.backends.c.layout import Buffer, Layout, address, affine, columns, dense, rows, squares
 from graphc.backends.c.scalars import has_vectors, vectorises
+from graphc.backends.c.torch_functions import addresses
 from graphc.dims import Size
 from graphc.expr import Index, Load
 from graphc.ir import Cell, Graph, Node, Output
@@ -238,7 +239,7 @@ class _Planner:
         m, n = sizes[row], sizes[lane]
         known = sorted((size for size in (m, n, inner) if isinstance(size, int)), reverse=True)
         if len(known) < 2:
-            return [Contraction("blas", row, lane)]
+            return _by_blas(row, lane)
         large = known[0] * known[1] > LARGEST_SMALL
         wide_n, wide_m = (isinstance(size, int) and size > NARROW for size in (n, m))
         candidates = []
@@ -254,7 +255,7 @@ class _Planner:
             for each in candidates
             if all(_dimension(load, index) is not None for load, index in self._demands(body, each))
         ]
-        return found or [Contraction("blas", row, lane)]
+        return found or _by_blas(row, lane)
 
     def _merit(self, body: Body, contraction: Contraction) -> tuple[float, ...]:
         """Whether updated cells too large for a copy are written along their rows, whether the lanes come from memory
@@ -457,6 +458,11 @@ def _dimension(load: Load, index: Index) -> int | None:
         if terms is not None and index.name in terms:
             return d if set(terms) <= {index.name, ""} and dims.same(terms[index.name], 1) else None
     return None
+
+
+def _by_blas(row: Index, lane: Index) -> list[Contraction]:
+    """BLAS, if this torch has one that can be called; plain loops else."""
+    return [Contraction("blas", row, lane)] if all(addresses()[:2]) else []
 
 
 def _is_narrow(size: Size) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 
 from graphc import dims
 from graphc.backends.c.blocks import tile_vectors
@@ -20,6 +21,9 @@ __all__ = ["write_blas", "write_contraction"]
 CHUNK = 30
 """Rows of a product that are computed before what is made of them."""
 
+STRETCH = 128
+"""Such pieces after which new sums of results are begun, so that their errors grow slowly."""
+
 DEEP = 256
 """Terms of a large product that are summed before the next piece of its factors is read."""
 
@@ -35,12 +39,16 @@ def write_contraction(w: Writer, task: Task, contraction: Contraction) -> None:
     x, y = body.factors
     a, b = (x, y) if contraction.lane == body.indices[-1] else (y, x)
     w.functions.add(("muladd", core.type.dtype, lane.count))
-    sums = w.open_totals(body, lane)
-    product = _Product(
-        task, core, a, b, contraction.row, sizes[contraction.row], lane, inner, depth, sums, w.stores_of(body)
-    )
+    sums, stores = w.open_totals(body, lane), w.stores_of(body)
     batch = [(index, size) for index, size in sizes.items() if index not in (contraction.row, lane.index)]
-    with w.loops(batch, shared=True):
+    kinds = w.kinds(sums, lane)
+    with (
+        w.adding(batch, kinds, shared=True) as outer,
+        w.block_sums(kinds, outer) if batch else nullcontext("") as into,
+    ):
+        product = _Product(
+            task, core, a, b, contraction.row, sizes[contraction.row], lane, inner, depth, sums, into, stores
+        )
         if contraction.kind == "inner":
             _inner(w, product)
         elif contraction.large:
@@ -52,7 +60,10 @@ def write_contraction(w: Writer, task: Task, contraction: Contraction) -> None:
 
 @dataclass(frozen=True)
 class _Product:
-    """`a` has the row index, `b` the lane index; both have the inner one, which is summed over."""
+    """`a` has the row index, `b` the lane index; both have the inner one, which is summed over.
+
+    Totals are added to `sums`, with the suffix `into`.
+    """
 
     task: Task
     core: Node
@@ -64,6 +75,7 @@ class _Product:
     inner: Index
     depth: Size
     sums: Mapping[Node, str]
+    into: str
     stores: Sequence[tuple[Buffer, Node | Output]]
 
     @property
@@ -86,13 +98,21 @@ class _Product:
         body = self.task.body
         return w.whole(body, self.lane, [(buffer, body.indices) for buffer, _ in self.stores])
 
-    def open_parts(self, w: Writer) -> None:
-        for node, name in self.sums.items():
-            w.say(f"{C_TYPES[node.type.dtype]}x{self.lane.count} {name}_part = {{0}};")
+    def parts(self, w: Writer) -> AbstractContextManager[None]:
+        return w.parts(w.kinds(self.sums, self.lane), self.into)
 
-    def close_parts(self, w: Writer) -> None:
-        for name in self.sums.values():
-            w.say(f"{name} += {name}_part;")
+    @contextmanager
+    def chunks(self, w: Writer, i: str, start: str, end: str, chunk: int) -> Iterator[_Product]:
+        """A loop over pieces of an index: `i_n` of them from `i_0` on. Long stretches have sums of their own."""
+        product = self
+        with ExitStack() as stack:
+            if self.sums:
+                start, end = stack.enter_context(w.stretches(i, start, end, STRETCH * chunk))
+                block = stack.enter_context(w.block_sums(w.kinds(self.sums, self.lane), self.into))
+                product = replace(self, into=block)
+            with w.braces(f"for (long {i}_0 = {start}; {i}_0 < {end}; {i}_0 += {chunk})"):
+                w.say(f"const long {i}_n = {end} - {i}_0 < {chunk} ? {end} - {i}_0 : {chunk};")
+                yield product
 
 
 def _relaid(w: Writer, task: Task, load: Load) -> tuple[Buffer, dict[str, Size]]:
@@ -135,8 +155,7 @@ def _tiles(w: Writer, product: _Product) -> None:
     """
     lane, i, j = product.lane, product.row.name, product.lane.index.name
     start, end = product.share(w, product.rows, CHUNK)
-    with w.braces(f"for (long {i}_0 = {start}; {i}_0 < {end}; {i}_0 += {CHUNK})"):
-        w.say(f"const long {i}_n = {end} - {i}_0 < {CHUNK} ? {end} - {i}_0 : {CHUNK};")
+    with product.chunks(w, i, start, end, CHUNK) as piece:
         for first, width, count in _groups(lane):
             at, step = first * lane.count, width * lane.count
             head = f"for (long {j}_0 = {at}; {j}_0 < {at + count * step}; {j}_0 += {step})" if count > 1 else ""
@@ -144,9 +163,9 @@ def _tiles(w: Writer, product: _Product) -> None:
                 if not head:
                     w.say(f"const long {j}_0 = {at};")
                 rest = lane.size % lane.count if _is_last(lane, first, width, count) else 0  # type: ignore[operator]
-                tile = _open_tile(w, product, width)
-                _sum(w, product, width, int(rest), tile)
-                _close_tile(w, product, width, int(rest), tile)
+                tile = _open_tile(w, piece, width)
+                _sum(w, piece, width, int(rest), tile)
+                _close_tile(w, piece, width, int(rest), tile)
 
 
 def _open_tile(w: Writer, product: _Product, width: int) -> str:
@@ -158,19 +177,18 @@ def _open_tile(w: Writer, product: _Product, width: int) -> str:
 def _close_tile(w: Writer, product: _Product, width: int, rest: int, tile: str) -> None:
     """What is made of rows from `i_0` on, `i_n` of them, and `width` vectors from `j_0` on."""
     lane, i, j = product.lane, product.row.name, product.lane.index.name
+    plain = width if not rest or product.is_whole(w) else width - 1
     with w.braces(f"for (long {i}_1 = 0; {i}_1 < {i}_n; {i}_1++)"):
         w.say(f"const long {i} = {i}_0 + {i}_1;")
-        product.open_parts(w)
-        plain = width if not rest or product.is_whole(w) else width - 1
-        if plain:
-            with w.braces(f"for (long v = 0; v < {plain}; v++)"):
-                w.say(f"const long {j} = {j}_0 + v * {lane.count};")
-                product.epilogue(w, f"{tile}[{i}_1 * {width} + v]", "")
-        if plain < width:
-            with w.braces(""):
-                w.say(f"const long {j} = {j}_0 + {plain * lane.count};")
-                product.epilogue(w, f"{tile}[{i}_1 * {width} + {plain}]", str(rest))
-        product.close_parts(w)
+        with product.parts(w):
+            if plain:
+                with w.braces(f"for (long v = 0; v < {plain}; v++)"):
+                    w.say(f"const long {j} = {j}_0 + v * {lane.count};")
+                    product.epilogue(w, f"{tile}[{i}_1 * {width} + v]", "")
+            if plain < width:
+                with w.braces(""):
+                    w.say(f"const long {j} = {j}_0 + {plain * lane.count};")
+                    product.epilogue(w, f"{tile}[{i}_1 * {width} + {plain}]", str(rest))
 
 
 def _sum(w: Writer, product: _Product, width: int, rest: int, tile: str) -> None:
@@ -199,7 +217,7 @@ def _strips(w: Writer, product: _Product) -> None:
     kind, element = product.kind, C_TYPES[product.core.type.dtype]
     a_buffer, a = _at(w.buffer_of(product.a), product.a)
     ai, ak = a.pop(i, 0), a.pop(k, 0)
-    depth, rows = w.size(product.depth), w.size(product.rows)
+    depth = w.size(product.depth)
     packs = dims.same(ai, 1) and not dims.same(ak, 1)
     groups = _groups(lane)
     start, end = product.share(w, sum(count for _, _, count in groups), 1)
@@ -214,8 +232,7 @@ def _strips(w: Writer, product: _Product) -> None:
             strip, step, partial = _pack_strip(w, product, width, rest)
             w.block(f"contract {kind.replace('x', ' ')} {width} {'partial' if partial else 'whole'} more")
             name = f"contract_{kind}_{width}{'p' if partial else ''}_more"
-            with w.braces(f"for (long {i}_0 = 0; {i}_0 < {rows}; {i}_0 += {CHUNK})"):
-                w.say(f"const long {i}_n = {rows} - {i}_0 < {CHUNK} ? {rows} - {i}_0 : {CHUNK};")
+            with product.chunks(w, i, "0", w.size(product.rows), CHUNK) as piece:
                 tile = _open_tile(w, product, width)
                 w.say(f"for (long t = 0; t < {i}_n * {width}; t++) {tile}[t] = ({kind}){{0}};")
                 if packs:
@@ -230,7 +247,7 @@ def _strips(w: Writer, product: _Product) -> None:
                             w.say(f"for (long s = 0; s < {i}_n; s++) packed[t * {CHUNK} + s] = from[s];")
                         at = f"packed, 1, {CHUNK}"
                     w.say(f"{name}({i}_n, {k}_n, {at}, {strip} + {k}_0 * {step}, {step}, {rest}, {tile});")
-                _close_tile(w, product, width, rest, tile)
+                _close_tile(w, piece, width, rest, tile)
         before += count
 
 
@@ -284,8 +301,7 @@ def _inner(w: Writer, product: _Product) -> None:
     w.block(f"inner {kind.replace('x', ' ')}")
     i, chunk = lane.index.name, 4 * lane.count
     start, end = product.share(w, lane.size, chunk)
-    with w.braces(f"for (long {i}_0 = {start}; {i}_0 < {end}; {i}_0 += {chunk})"):
-        w.say(f"const long {i}_n = {end} - {i}_0 < {chunk} ? {end} - {i}_0 : {chunk};")
+    with product.chunks(w, i, start, end, chunk) as piece:
         w.say(f"const long {i}_v = ({i}_n + {lane.count - 1}) / {lane.count};")
         tile = w.name()
         w.say(f"{kind} {tile}[{4 * rows}];")
@@ -295,20 +311,18 @@ def _inner(w: Writer, product: _Product) -> None:
             f"{w.pointer(a_buffer)} + {w.sum_text(a)}, {w.size(aj)}, {tile});"
         )
         core = f"{tile}[{row} * {i}_v + {i}_1 / {lane.count}]"
-        with w.braces(f"for (long {row} = 0; {row} < {rows}; {row}++)"):
-            product.open_parts(w)
-            with w.braces(f"for (long {i}_1 = 0; {i}_1 < {i}_n; {i}_1 += {lane.count})"):
-                w.say(f"const long {i} = {i}_0 + {i}_1;")
-                if product.is_whole(w):
-                    product.epilogue(w, core, "")
-                else:
-                    with w.braces(f"if ({i}_n - {i}_1 >= {lane.count})"):
-                        product.epilogue(w, core, "")
-                    with w.braces("else"):
-                        rest = w.name()
-                        w.say(f"const long {rest} = {i}_n - {i}_1;")
-                        product.epilogue(w, core, rest)
-            product.close_parts(w)
+        across = f"for (long {i}_1 = 0; {i}_1 < {i}_n; {i}_1 += {lane.count})"
+        with w.braces(f"for (long {row} = 0; {row} < {rows}; {row}++)"), piece.parts(w), w.braces(across):
+            w.say(f"const long {i} = {i}_0 + {i}_1;")
+            if product.is_whole(w):
+                piece.epilogue(w, core, "")
+            else:
+                with w.braces(f"if ({i}_n - {i}_1 >= {lane.count})"):
+                    piece.epilogue(w, core, "")
+                with w.braces("else"):
+                    rest = w.name()
+                    w.say(f"const long {rest} = {i}_n - {i}_1;")
+                    piece.epilogue(w, core, rest)
 
 
 def write_blas(w: Writer, task: Task) -> bool:

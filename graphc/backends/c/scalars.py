@@ -329,12 +329,12 @@ def neutral(how: str, dtype: torch.dtype) -> str:
 
 
 def _float_text(value: float, dtype: torch.dtype) -> str:
+    if dtype is torch.float32:
+        value = torch.tensor(value, dtype=torch.float32, device="cpu").item()
     if math.isnan(value):
         return '__builtin_nanf("")'
     if math.isinf(value):
         return "__builtin_inff()" if value > 0 else "(-__builtin_inff())"
-    if dtype is torch.float32:
-        value = torch.tensor(value, dtype=torch.float32).item()
     text = f"{value!r}f" if dtype is torch.float32 else repr(value)
     return f"({text})" if value < 0 or text.startswith("-") else text
 

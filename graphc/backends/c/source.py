@@ -187,7 +187,7 @@ def _shared(name: str, function: Function) -> str:
         f"    {name}({', '.join([*given, 'lo', 'hi'])});",
         "  }",
         "}",
-        f"static void {name}_shared({parameters}) {{",
+        f"static __attribute__((noinline)) void {name}_shared({parameters}) {{",
         f"  struct {name}_call c = {{{', '.join(names)}}};",
         f"  fork_join({name}_share, &c, threads, 0);",
     ]

@@ -1,3 +1,10 @@
+/* What compilers learn of the calls of a function is not used inside it. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define APART __attribute__((noipa))
+#else
+#define APART __attribute__((noinline))
+#endif
+
 typedef float f32;
 typedef double f64;
 typedef signed char i8;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -216,9 +216,7 @@ class Writer:
 
     def may_overrun(self, buffer: Buffer, terms: Mapping[str, Size]) -> bool:
         """Whether a whole vector may be read where a row has fewer elements left."""
-        if not buffer.layout.padded:
-            return False
-        return buffer.kind in ("slot", "packed") or "" not in terms
+        return buffer.layout.padded and buffer.kind in ("slot", "packed")
 
     def store(self, buffer: Buffer, place: Sequence[Expr], value: Value, lane: Lane | None, partial: str) -> None:
         pointer, type_ = self.pointer(buffer, write=True), C_TYPES[buffer.dtype]
@@ -434,13 +432,9 @@ class Writer:
         return f"select_{kind}(iota_{kind} < {limit}, {text}, splat_{kind}({other}))"
 
     def open_totals(self, body: Body, lane: Lane | None) -> dict[Node, str]:
-        sums = {}
-        lanes = 1 if lane is None else lane.count
-        for node, expr in body.totals:
-            sums[node] = self.name()
-            self.say(f"{C_TYPES[expr.dtype]}x{lanes} {sums[node]} = {{0}};")
-            if lane is None:
-                self.say(f"{C_TYPES[expr.dtype]} {sums[node]}_part = 0;")
+        sums = {node: self.name() for node, _ in body.totals}
+        for name, kind in self.kinds(sums, lane).items():
+            self.say(f"{kind} {name} = {{0}};")
         return sums
 
     def points(
@@ -452,38 +446,94 @@ class Writer:
         point: Callable[[str], None],
     ) -> None:
         """Loops over a space, which threads may share. Long loops over vectors are summed block by block."""
+        kinds = self.kinds(sums, lane)
         if lane is None:
-            with self.loops(space, shared=not sums):
+            with self.adding(space, kinds, shared=not sums) as into, self.parts(kinds, into):
                 point("")
             return
         outer = [pair for pair in space if pair[0] != lane.index]
-        with self.loops(outer, shared=True):
+        with self.adding(outer, kinds, shared=True) as into:
             between = None if outer else self.share(lane.size, BLOCK)
             if not outer and between == ("0", self.size(lane.size)):
                 between = None
-            is_long = isinstance(lane.size, Dim) or lane.size > BLOCK
-            if sums and is_long:
-                start, end = between or ("0", self.size(lane.size))
-                at, stop = f"{lane.index}_0", f"{lane.index}_1"
-                with self.braces(f"for (long {at} = {start}; {at} < {end}; {at} += {BLOCK})"):
-                    self.say(f"const long {stop} = {end} - {at} < {BLOCK} ? {end} : {at} + {BLOCK};")
-                    self._with_parts(lane, sums, lambda: self.along(lane, whole, point, (at, stop)))
-            else:
-                self._with_parts(lane, sums, lambda: self.along(lane, whole, point, between))
+            with self.pieces(lane, between) if sums else nullcontext(between) as piece, self.parts(kinds, into):
+                self.along(lane, whole, point, piece)
 
-    def _with_parts(self, lane: Lane, sums: Mapping[Node, str], write: Callable[[], None]) -> None:
-        """A loop over vectors, with sums of their own for it."""
-        for node, name in sums.items():
-            self.say(f"{C_TYPES[node.type.dtype]}x{lane.count} {name}_part = {{0}};")
+    def kinds(self, sums: Mapping[Node, str], lane: Lane | None) -> dict[str, str]:
+        """The names of sums, with their C types. One element after another is added up in double precision."""
+        if lane is None:
+            return {name: f"{C_TYPES[_precise(node.type.dtype)]}x1" for node, name in sums.items()}
+        return {name: f"{C_TYPES[node.type.dtype]}x{lane.count}" for node, name in sums.items()}
+
+    @contextmanager
+    def parts(self, kinds: Mapping[str, str], into: str = "") -> Iterator[None]:
+        """Sums of their own for what is inside, which are added to those with the suffix `into`."""
+        for name, kind in kinds.items():
+            self.say(f"{kind} {name}_part = {{0}};")
         with self.braces(""):
-            write()
-        for name in sums.values():
-            self.say(f"{name} += {name}_part;")
+            yield
+        for name in kinds:
+            self.say(f"{name}{into} += {name}_part;")
+
+    @contextmanager
+    def pieces(self, lane: Lane, between: tuple[str, str] | None = None) -> Iterator[tuple[str, str] | None]:
+        """Start and end of a loop over vectors that something is summed in, piece by piece if it is long."""
+        if isinstance(lane.size, int) and lane.size <= BLOCK:
+            yield between
+            return
+        start, end = between or ("0", self.size(lane.size))
+        with self.stretches(lane.index.name, start, end, BLOCK) as piece:
+            yield piece
+
+    @contextmanager
+    def stretches(self, i: str, start: str, end: str, step: int) -> Iterator[tuple[str, str]]:
+        """A loop over stretches of `step` indices, and the names of where each starts and ends."""
+        low, high = f"{i}_low", f"{i}_high"
+        with self.braces(f"for (long {low} = {start}; {low} < {end}; {low} += {step})"):
+            self.say(f"const long {high} = {end} - {low} < {step} ? {end} : {low} + {step};")
+            yield low, high
+
+    @contextmanager
+    def adding(
+        self, pairs: Sequence[tuple[Index, Size]], kinds: Mapping[str, str], shared: bool = False, into: str = ""
+    ) -> Iterator[str]:
+        """Nested loops in which something is added to sums, of which threads share the first if `shared`.
+
+        After some BLOCK additions there are new sums, which are added to the others at the end. Gives the suffix of the
+        names of those to add to.
+        """
+        if not kinds or not pairs:
+            with self.loops(pairs, shared):
+                yield into
+            return
+        (index, size), *rest = pairs
+        start, end = self.share(size) if shared else ("0", self.size(size))
+        each = math.prod(size for _, size in rest if isinstance(size, int))  # others are long, with sums of their own
+        step = max(1, BLOCK // max(1, each))
+        if isinstance(size, int) and size <= step:
+            head = f"for (long {index} = {start}; {index} < {end}; {index}++)"
+            with self.braces(head), self.adding(rest, kinds, into=into) as inner:
+                yield inner
+            return
+        with self.stretches(index.name, start, end, step) as (low, high), self.block_sums(kinds, into) as block:
+            head = f"for (long {index} = {low}; {index} < {high}; {index}++)"
+            with self.braces(head), self.adding(rest, kinds, into=block) as inner:
+                yield inner
+
+    @contextmanager
+    def block_sums(self, kinds: Mapping[str, str], into: str = "") -> Iterator[str]:
+        """New sums with another suffix, which are added to those with the suffix `into` at the end."""
+        block = f"{into}_block"
+        for name, kind in kinds.items():
+            self.say(f"{kind} {name}{block} = {{0}};")
+        yield block
+        for name in kinds:
+            self.say(f"{name}{into} += {name}{block};")
 
     def close_totals(self, body: Body, sums: Mapping[Node, str], lane: Lane | None) -> None:
         kernel = body.kernel
         for node, name in sums.items():
-            text = f"{name} + {name}_part"
+            text = name
             if lane is not None:
                 kind = f"{C_TYPES[node.type.dtype]} {lane.count}"
                 self.block(f"hsum {kind}")
@@ -495,6 +545,10 @@ class Writer:
             self._totals += targets
             for buffer in targets:
                 self.say(f"{self.pointer(buffer, write=True)}[0] = {total};")
+
+
+def _precise(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype is torch.float32 else dtype
 
 
 def _words(text: str) -> set[str]:
