@@ -28,7 +28,7 @@ __all__ = ["Kernel", "KernelSchedule", "is_literal", "is_view", "schedule_kernel
 VIEWS = (Reshape, Permute, Broadcast, Slice)
 DEEPEST_VIEW = 16
 """Views of views that one load may go through; beyond, the value is stored."""
-LARGEST_BODY = 64
+LARGEST_BODY = 96
 """Pointwise nodes in one kernel: registers, and the compiler's time, are limited."""
 
 
