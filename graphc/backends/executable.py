@@ -92,7 +92,7 @@ class Executable(Protocol):
         first: int,
         shuffle: tuple[int, int] | None,
     ) -> Loop | None:
-        """A run over contiguous `data` from epoch `first` on, with batches of the first of `sizes`, the last one of an
+        """A run over `data` from epoch `first` on, with batches of the first of `sizes`, the last one of an
         epoch of the second. `shuffle` is a seed and the stream of random numbers, None for the order of the data.
 
         None where the backend leaves the loop to Python.

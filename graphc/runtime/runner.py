@@ -179,8 +179,7 @@ class Runner:
         last = samples % batch or batch
         sizes = [self._signature.bind([array[:rows] for array in data]) for rows in (batch, last)]
         shuffle = None if seed is None else (seed, SHUFFLE)
-        arrays = [array.resolve_neg().contiguous() for array in data]
-        return self._executable.loop(sizes, state, arrays, batch, epochs, first, shuffle)
+        return self._executable.loop(sizes, state, data, batch, epochs, first, shuffle)
 
     def advance(self, loop: Loop, epochs: int) -> None:
         """Let a loop go on for a while. The caller has reserved the State."""

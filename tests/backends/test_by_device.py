@@ -92,6 +92,8 @@ def test_values_on_another_device() -> None:
     state, far = program.new_state().to("meta"), ONES.to("meta")
     with pytest.raises(StateError, match=r"native code runs on the CPU, and the State is on meta\. Compile for 'auto'"):
         program(far, state=state)
+    with pytest.raises(StateError, match=r"native code runs on the CPU, and the State is on meta"):
+        program.fit(far, batch_size=2, epochs=1, state=state, progress=False)
     program = graphc.compile([X], X * p, {p: p + 1.0})
     executable = program._executable
     assert isinstance(executable, ByDevice)

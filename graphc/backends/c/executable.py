@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import math
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import is_
 from typing import Any
 
 import torch
 
 from graphc import dims
+from graphc.backends.binding import Binding
 from graphc.backends.c.build import load
 from graphc.backends.c.loop import NativeLoop, scalar_types
 from graphc.backends.c.plan import NativePlan
@@ -27,55 +25,49 @@ from graphc.types import Array
 __all__ = ["NativeExecutable"]
 
 
-class _NativeBound:
+class _NativeBound(Binding):
     """A table of pointers, and the function that runs on it."""
 
-    __slots__ = ("_cells", "_memory", "_moves", "_pointers", "_values", "_written", "nbytes", "run", "table", "written")
+    __slots__ = ("_memory", "_pointers", "nbytes", "run", "table")
 
     threads = None  # kernels that are worth it share all there are
 
     def __init__(self, executable: NativeExecutable, sizes: Sequence[Mapping[str, int]], state: State) -> None:
-        """Room for a step with any of `sizes`; `run` takes the first of them."""
+        """Room for a step with any of `sizes`; `run` takes the first of them.
+
+        Raises StateError for a State that is not on the CPU.
+        """
+        if state.device.type != "cpu":
+            raise StateError(
+                f"native code runs on the CPU, and the State is on {state.device}. Compile for 'auto' or 'torch'"
+            )
         plan, graph = executable.plan, executable.plan.graph
-        self._moves = state.moves
-        self._cells = graph.cells
-        for cell in self._cells:
+        moves = state.moves
+        for cell in graph.cells:
             if not state.read(cell).is_contiguous():
                 state.place(cell, state.read(cell).contiguous())
-        self._values = tuple(state.read(cell) for cell in self._cells)
+        values = tuple(state.read(cell) for cell in graph.cells)
+        super().__init__(graph.cells, values, {output.cell for output in graph.outputs}, moves)
         slots = [max(each) for each in zip(*(plan.slot_sizes(each) for each in sizes))]
         self.nbytes = sum(slots)
         self._memory = torch.zeros(self.nbytes + 64, dtype=torch.uint8, device="cpu")
         starts = [-(-self._memory.data_ptr() // 64) * 64]
         for size in slots:
             starts.append(starts[-1] + size)
-        self._pointers = list(map(torch.Tensor.data_ptr, self._values))
+        self._pointers = list(map(torch.Tensor.data_ptr, values))
         self.table = (ctypes.c_void_p * max(1, len(plan.buffers)))()
         for buffer, slot in plan.slot_of.items():
             self.table[buffer.index] = starts[slot]
-        for cell, value in zip(self._cells, self._values):
+        for cell, value in zip(graph.cells, values):
             self.table[plan.home_of[cell].index] = value.data_ptr()
         for index, constant in executable.constants:
             self.table[index] = constant.data_ptr()
-        updated = {output.cell for output in graph.outputs}
-        self._written = sorted({_addresses(v) for cell, v in zip(self._cells, self._values) if cell in updated})
-        self.written = (self._written[0][0], max(stop for _, stop in self._written)) if self._written else (0, 0)
         numbers = (ctypes.c_long * (len(graph.symbols) + 1))(*[sizes[0][name] for name in graph.symbols], 1)
         self.run = _runner(executable.library.graphc_call, plan, sizes[0], self.table, numbers)
 
     def is_current(self, state: State) -> bool:
         """Also false when a tensor has got other memory in place, as `share_memory_` gives it."""
-        moves = state.moves
-        if self._moves != moves:
-            if not all(map(is_, map(state.read, self._cells), self._values)):
-                return False
-            self._moves = moves
-        return list(map(torch.Tensor.data_ptr, self._values)) == self._pointers
-
-    def reads_and_writes(self, address: int) -> bool:
-        # Ranges in order, so that only the last one that starts before the address can have it.
-        place = bisect_right(self._written, (address, math.inf)) - 1
-        return place >= 0 and address < self._written[place][1]
+        return super().is_current(state) and list(map(torch.Tensor.data_ptr, self._values)) == self._pointers
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +105,6 @@ class NativeExecutable:
         ]
 
     def bind(self, sizes: Mapping[str, int], state: State) -> _NativeBound:
-        """Raises StateError for a State that is not on the CPU."""
-        if state.device.type != "cpu":
-            raise StateError(
-                f"native code runs on the CPU, and the State is on {state.device}. Compile for 'auto' or 'torch'"
-            )
         return _NativeBound(self, [sizes], state)
 
     def loop(
@@ -135,7 +122,10 @@ class NativeExecutable:
         if any(type_.dtype not in scalar_types for type_ in outputs if not type_.shape):
             return None
         bound = _NativeBound(self, sizes, state)
-        kept = [array.clone() if bound.reads_and_writes(array.data_ptr()) else array for array in data]
+        kept = [
+            array.clone() if bound.reads_and_writes(array.data_ptr()) else array
+            for array in (each.resolve_neg().contiguous() for each in data)
+        ]
         return NativeLoop(self.library, self.plan, bound, sizes, kept, batch, epochs, first, shuffle)
 
 
@@ -172,9 +162,3 @@ def _runner(
         return results
 
     return run
-
-
-def _addresses(value: Array) -> tuple[int, int]:
-    """Where the storage of a tensor starts and ends."""
-    storage = value.untyped_storage()
-    return storage.data_ptr(), storage.data_ptr() + storage.nbytes()

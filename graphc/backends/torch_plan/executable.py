@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import is_
 from types import CodeType
 from typing import Any
 
 import torch
 
 from graphc import dims
+from graphc.backends.binding import Binding
 from graphc.backends.torch_plan.source import PlanSource, size_name
 from graphc.dims import Size
 from graphc.ir import Cell, Node
@@ -32,50 +30,30 @@ the cores are busy with something else: a 25×25 product takes 2 µs on one thre
 """
 
 
-class _TorchBound:
-    """`run` reads and writes the tensors `values` of `cells`, and buffers that only it has.
+class _TorchBound(Binding):
+    """`run` reads and writes the tensors `values` of `cells`, and buffers that only it has."""
 
-    `written` are the ranges of addresses of updated cells, in order.
-    """
-
-    __slots__ = ("_cells", "_moves", "_values", "_written", "nbytes", "run", "threads", "written")
+    __slots__ = ("nbytes", "run", "threads")
 
     def __init__(
         self,
         run: Callable[..., Sequence[Array]],
         threads: int | None,
         nbytes: int,
-        cells: tuple[Cell, ...],
-        values: tuple[Array, ...],
-        written: Sequence[tuple[int, int]],
+        cells: Sequence[Cell],
+        values: Sequence[Array],
+        updated: Container[Cell | None],
         moves: int,
     ) -> None:
+        super().__init__(cells, values, updated, moves)
         self.run = run
         self.threads = threads
         self.nbytes = nbytes
-        self._cells = cells
-        self._values = values
-        self._written = written
-        self.written = (written[0][0], max(stop for _, stop in written)) if written else (0, 0)
-        self._moves = moves
 
     def __del__(self) -> None:
         # The functions of a plan and the namespace that they share refer to each other: without this, workspaces would
         # wait for the garbage collector.
         self.run.__globals__.clear()
-
-    def is_current(self, state: State) -> bool:
-        moves = state.moves
-        if self._moves != moves:
-            if not all(map(is_, map(state.read, self._cells), self._values)):
-                return False
-            self._moves = moves
-        return True
-
-    def reads_and_writes(self, address: int) -> bool:
-        # Ranges in order, so that only the last one that starts before the address can have it.
-        place = bisect_right(self._written, (address, math.inf)) - 1
-        return place >= 0 and address < self._written[place][1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +103,7 @@ class TorchExecutable:
         exec(self._compiled, namespace)
         largest = max((dims.evaluate(work, sizes) for work in self._work), default=0)
         threads = 1 if largest < WORTH_THREADS else None
-        written = sorted({_addresses(v) for cell, v in zip(self.code.cells, values) if cell in self._updated})
-        return _TorchBound(namespace["run"], threads, workspace.nbytes, self.code.cells, values, written, moves)
+        return _TorchBound(namespace["run"], threads, workspace.nbytes, self.code.cells, values, self._updated, moves)
 
     def loop(self, *run: object) -> None:
         """None: Python calls step by step."""
@@ -171,12 +148,6 @@ class _Workspace:
         for d in range(len(shape) - 1, 0, -1):
             strides[d - 1] = strides[d] * max(shape[d], 1)
         return base.as_strided(shape, strides, start)
-
-
-def _addresses(value: Array) -> tuple[int, int]:
-    """Where the storage of a tensor starts and ends."""
-    storage = value.untyped_storage()
-    return storage.data_ptr(), storage.data_ptr() + storage.nbytes()
 
 
 def _side_by_side(group: CellGroup, state: State) -> Array:
