@@ -23,6 +23,7 @@ from graphc.errors import (
     InputError,
     ShapeError,
     StateError,
+    SweepError,
     SymbolicValueError,
     VerifyError,
 )
@@ -86,7 +87,7 @@ from graphc.ops import (
 )
 from graphc.ops import pow_ as pow
 from graphc.ops import sum_ as sum
-from graphc.runtime import Epoch, History, Profile, Program
+from graphc.runtime import Epoch, History, Outcome, Profile, Program, Run, Sweep
 from graphc.state import Parameter, State, Variable
 
 __version__ = "0.1.0"
@@ -103,12 +104,16 @@ __all__ = [
     "GraphcError",
     "History",
     "InputError",
+    "Outcome",
     "Parameter",
     "Profile",
     "Program",
+    "Run",
     "ShapeError",
     "State",
     "StateError",
+    "Sweep",
+    "SweepError",
     "SymbolicValueError",
     "Tensor",
     "Variable",

@@ -14,6 +14,7 @@ __all__ = [
     "InputError",
     "ShapeError",
     "StateError",
+    "SweepError",
     "SymbolicValueError",
     "VerifyError",
     "brief",
@@ -53,6 +54,14 @@ class InputError(GraphcError, ValueError):
 
 class StateError(GraphcError, ValueError):
     """Parameter or optimiser values that do not fit, are missing, or are being updated by somebody else."""
+
+
+class SweepError(GraphcError, RuntimeError):
+    """Runs of a Sweep failed. `errors` has what each raised, by the number of the run."""
+
+    def __init__(self, message: str, errors: dict[int, Exception]) -> None:
+        super().__init__(message)
+        self.errors = errors
 
 
 class VerifyError(GraphcError, AssertionError):

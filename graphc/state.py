@@ -142,6 +142,7 @@ def assign(cell: Cell, destination: Array, value: object) -> None:
 
 _default_busy: set[Cell] = set()
 _busy_lock = threading.Lock()
+_drawing = threading.Lock()  # torch's default generator is one for all threads
 
 
 class _Reservation:
@@ -246,7 +247,7 @@ class State:
     def redrawn(self, seed: int) -> State:
         """An independent State with the initial values that construction after `torch.manual_seed(seed)` would give."""
         values = {}
-        with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.no_grad():
+        with _drawing, torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.no_grad():
             torch.default_generator.manual_seed(seed)  # the devices' generators stay as they are
             for cell in sorted(self.cells, key=lambda cell: cell.serial):
                 fresh = torch.empty(self.read(cell).shape, dtype=cell.type.dtype, device=self.device)

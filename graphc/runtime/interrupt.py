@@ -7,22 +7,46 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-__all__ = ["DeferredInterrupt"]
+__all__ = ["Cancelled", "DeferredInterrupt", "cancel_on"]
 
 _SIGINT = int(signal.SIGINT)
 
 
-class DeferredInterrupt:
-    """While entered, SIGINT only sets `requested`; leaving delivers it to the handler that was there before.
+class Cancelled(BaseException):
+    """Ends what a thread does, between two steps, as KeyboardInterrupt does in the main thread."""
 
-    Does nothing outside the main thread, where Python handles no signals, or when no Python handler waits for SIGINT.
+
+class _Cancellation(threading.local):
+    """What cancels the work of a thread: None for nothing."""
+
+    event: threading.Event | None = None
+
+
+_cancellation = _Cancellation()
+
+
+def cancel_on(event: threading.Event) -> None:
+    """From now on, an event that is set ends the work of this thread with Cancelled, between two steps."""
+    _cancellation.event = event
+
+
+class DeferredInterrupt:
+    """While entered, SIGINT only makes `requested` true; leaving delivers it to the handler that was there before.
+
+    Outside the main thread, where Python handles no signals, the event of `cancel_on` does this, if there is one.
+    Does nothing when no Python handler waits for SIGINT.
     """
 
-    __slots__ = ("_before", "requested")
+    __slots__ = ("_before", "_event", "_noted")
 
     def __init__(self) -> None:
-        self.requested = False
+        self._noted = False
         self._before: object = None
+        self._event: threading.Event | None = None
+
+    @property
+    def requested(self) -> bool:
+        return self._noted or (self._event is not None and self._event.is_set())
 
     def __enter__(self) -> DeferredInterrupt:
         if threading.current_thread() is threading.main_thread():
@@ -30,15 +54,19 @@ class DeferredInterrupt:
             if callable(before):
                 self._before = before
                 _signal.signal(_SIGINT, self._note)
+        else:
+            self._event = _cancellation.event
         return self
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        self._noted = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._before is not None:
             _signal.signal(_SIGINT, self._before)
-            if self.requested:
+            if self._noted:
                 signal.raise_signal(signal.SIGINT)
+        elif self._event is not None and kind is None and self._event.is_set():
+            raise Cancelled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from graphc.backends.c import NativePlan
@@ -14,6 +14,7 @@ from graphc.runtime.form import Form
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.runtime.profile import Profile, profile
+from graphc.runtime.progress import progress_bar
 from graphc.runtime.report import explain, summarise
 from graphc.runtime.runner import Runner
 from graphc.runtime.stage import Stage
@@ -149,7 +150,7 @@ class Program(Runner):
             state=self._checked(state),
             validation=None if validation is None else (self.evaluation, validation),
             on_epoch=on_epoch,
-            progress=progress,
+            reporting=partial(progress_bar, show=progress),
         )
 
     def evaluate(self, *data: object, batch_size: int | None = None, state: State | None = None) -> dict[str, float]:

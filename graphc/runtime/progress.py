@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
 from graphc.errors import one_line
 
-__all__ = ["Reporter", "progress_bar"]
+__all__ = ["Reporter", "progress_bar", "sweep_bar"]
 
 INTERVAL = 0.1
 """Seconds between two drawings of the bar."""
@@ -52,5 +52,33 @@ def progress_bar(epochs: int, show: bool | None) -> Iterator[Reporter]:
                 shown = "  ".join(f"{one_line(name).replace('_', ' ')} {value:.4g}" for name, value in metrics.items())
                 progress.update(task, completed=epoch, metrics=shown)
                 progress.refresh()
+
+        yield report
+
+
+@contextmanager
+def sweep_bar(runs: int, work: float, show: bool | None) -> Iterator[Callable[[int, float], None]]:
+    """A bar for many runs, as `progress_bar` is for one. It is told how many are over, and how much work is done."""
+    if not (sys.stderr.isatty() if show is None else show):
+        yield lambda runs, work: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("run"),
+        TextColumn("{task.fields[over]}/{task.fields[runs]}"),
+        BarColumn(bar_width=20),
+        TimeElapsedColumn(),
+        TextColumn("passed,"),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as progress:
+        task = progress.add_task("run", total=work, over=0, runs=runs)
+
+        def report(over: int, done: float) -> None:
+            progress.update(task, completed=done, over=over)
+            progress.refresh()
 
         yield report

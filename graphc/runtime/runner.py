@@ -100,6 +100,11 @@ class Runner:
         """The default State: the parameters' own values, shared with every program over the same parameters."""
         return self._state
 
+    @property
+    def threads(self) -> int | None:
+        """How many threads a call may use, as `compile` was told; None for as many as it is worth."""
+        return self._threads
+
     def new_state(self, seed: int | None = None) -> State:
         """An independent State: a copy of the default one, or with `seed` fresh initial values and slots.
 

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import torch
 
 from graphc.backends.executable import Loop
 from graphc.dims import Dim, same
-from graphc.errors import InputError, StateError
+from graphc.errors import InputError, StateError, brief
 from graphc.ir import Role
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
-from graphc.runtime.progress import progress_bar
+from graphc.runtime.progress import Reporter
 from graphc.runtime.runner import Runner
 from graphc.runtime.shuffle import permutation
-from graphc.state import State
+from graphc.state import State, Variable
 from graphc.types import Array
 
-__all__ = ["Epoch", "evaluate", "fit"]
+__all__ = ["Epoch", "check", "check_hypers", "evaluate", "fit"]
 
 GATHERED_BYTES = 1 << 26
 """How much shuffled data is gathered at a time."""
@@ -41,18 +42,46 @@ class Epoch:
 
         Raises StateError for a name that is no hyper-parameter of the program.
         """
-        known = [cell.name for cell in self.state.cells if cell.role is Role.HYPER]
+        check_hypers(self.state, values.items())
         for name, value in values.items():
-            if name not in known:
-                raise StateError(
-                    f"{name!r} is no hyper-parameter here; there are {', '.join(map(repr, known)) or 'none'}. "
-                    "Options that were 0 when the optimizer was made are left out of the program"
-                )
             self.state[name] = value
 
     def stop(self) -> None:
         """Let this epoch be the last."""
         self.stopped = True
+
+
+def check_hypers(state: State, values: Iterable[tuple[str | Variable, object]]) -> None:
+    """Raises StateError for a key that is no hyper-parameter of the State, by name or as a handle, or no number."""
+    known = {cell: cell.name for cell in state.cells if cell.role is Role.HYPER}
+    for key, value in values:
+        if (key.cell not in known) if isinstance(key, Variable) else (key not in known.values()):
+            raise StateError(
+                f"{key!r} is no hyper-parameter here; there are {', '.join(map(repr, known.values())) or 'none'}. "
+                "Options that were 0 when the optimizer was made are left out of the program"
+            )
+        state[key]  # raises where two have the name
+        if not isinstance(value, (int, float)):
+            raise StateError(f"hyper-parameter {key!r} is a number, not {brief(value)}")
+
+
+def check(
+    program: Runner,
+    data: Sequence[object],
+    batch_size: int,
+    epochs: int,
+    seed: int,
+    state: State,
+    validation: tuple[Runner, Sequence[object]] | None,
+) -> tuple[list[Array], list[Array] | None]:
+    """What `fit` is given, checked: data and validation data as tensors. Raises InputError."""
+    _check_count("batch_size", batch_size, 1)
+    _check_count("epochs", epochs, 0)
+    _check_count("seed", seed, 0)
+    return (
+        _batched(program, data, state, "data"),
+        None if validation is None else _batched(*validation, state, "validation"),
+    )
 
 
 def fit(
@@ -66,17 +95,13 @@ def fit(
     state: State,
     validation: tuple[Runner, Sequence[object]] | None,
     on_epoch: Callable[[Epoch], object] | None,
-    progress: bool | None,
+    reporting: Callable[[int], AbstractContextManager[Reporter]],
 ) -> History:
-    """See `Program.fit`. `validation` has the program that evaluates, and its data."""
-    _check_count("batch_size", batch_size, 1)
-    _check_count("epochs", epochs, 0)
-    _check_count("seed", seed, 0)
-    arrays = _batched(program, data, state, "data")
+    """See `Program.fit`. `validation` has the program that evaluates, and its data; `reporting` takes the epochs."""
+    arrays, arrays_held_out = check(program, data, batch_size, epochs, seed, state, validation)
     held_out = None
-    if validation is not None:
-        data_held_out = _batched(*validation, state, "validation")
-        held_out = _Validation(_Run(validation[0], data_held_out, batch_size, epochs, None, state))
+    if validation is not None and arrays_held_out is not None:
+        held_out = _Validation(_Run(validation[0], arrays_held_out, batch_size, epochs, None, state))
     history = History()
     steps = -(-len(arrays[0]) // batch_size)
     if any(cell.role is Role.RANDOM for cell in program.graph.cells):
@@ -84,7 +109,7 @@ def fit(
             program.reseed(seed, state)
     run = _Run(program, arrays, batch_size, epochs, seed if shuffle else None, state)
     step_by_step = validation is not None or on_epoch is not None
-    with progress_bar(epochs, progress) as report:
+    with reporting(epochs) as report:
         for number, metrics, seconds in run.epoch_by_epoch(several_at_a_time=not step_by_step):
             if held_out is not None:
                 found = held_out.next_means()
