@@ -17,7 +17,16 @@ from dataclasses import dataclass
 from graphc.backends.c import cache
 from graphc.errors import CompileError, compose
 
-__all__ = ["REMEDY", "Compiler", "cpu_identity", "find_compiler", "flags", "need_compiler", "vector_bytes"]
+__all__ = [
+    "REMEDY",
+    "Compiler",
+    "cpu_identity",
+    "find_compiler",
+    "flags",
+    "need_compiler",
+    "processor",
+    "vector_bytes",
+]
 
 REMEDY = (
     "set CC, or install a C compiler (Debian and Ubuntu: apt install gcc; macOS: xcode-select --install; "
@@ -178,6 +187,11 @@ def cpu_identity() -> str:
     """What `-march=native` depends on, as text."""
     fields = _cpu()
     return "\n".join((platform.machine(), *(fields[name] for name in _CPU_FIELDS if name in fields)))
+
+
+def processor() -> str:
+    """The processor's name, as the system knows it."""
+    return _cpu().get("model name", "") or platform.processor()
 
 
 def vector_bytes() -> int:

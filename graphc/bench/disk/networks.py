@@ -1,0 +1,56 @@
+"""The networks of both reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graphc import nn
+from graphc.ir import Tensor
+from graphc.ops import cat
+
+__all__ = ["ACTIVATIONS", "WeightSharing", "layers", "one_output", "score"]
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+}
+
+
+def layers(widths: Sequence[int], activations: Sequence[str]) -> nn.Sequential:
+    """Linear layers between `widths`, each but perhaps the last with its activation behind it."""
+    modules: list[nn.Module] = []
+    for i in range(len(widths) - 1):
+        modules.append(nn.Linear(widths[i], widths[i + 1]))
+        if i < len(activations):
+            modules.append(ACTIVATIONS[activations[i]]())
+    return nn.Sequential(*modules)
+
+
+def one_output() -> nn.Sequential:
+    """2-25-25-25-1, from [1]. The output is between 0 and 1."""
+    return layers((2, 25, 25, 25, 1), ("tanh", "relu", "relu", "sigmoid"))
+
+
+class WeightSharing(nn.Module):
+    """Both coordinates go through the same layers, and a head sees the two results side by side. [1] gives no sizes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.coordinate = layers((1, 25, 25), ("tanh", "relu"))
+        self.head = layers((50, 25, 1), ("relu", "sigmoid"))
+
+    def forward(self, points: Tensor) -> Tensor:
+        sides = [self.coordinate(points[:, :1]), self.coordinate(points[:, 1:])]
+        output: Tensor = self.head(cat(sides, dim=1))
+        return output
+
+
+def score(output: Tensor) -> Tensor:
+    """[n, 1]: above 1/2 where the network says inside, for one output or for one of each class."""
+    if output.shape[1] == 1:
+        return output
+    return (output[:, 1:] - output[:, :1] + 1) / 2

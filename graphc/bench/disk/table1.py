@@ -1,0 +1,208 @@
+"""Table I of [1]: MSE and BCE, SGD and Adam, and the network that shares weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from graphc import nn, optim
+from graphc.bench.disk.data import COUNT, TEST, samples
+from graphc.bench.disk.networks import WeightSharing, one_output
+from graphc.bench.disk.setting import Programs, Setting, prepare
+from graphc.bench.disk.study import LEARNED, Result, curves, study
+from graphc.bench.options import Options
+from graphc.bench.pictures import Panel, draw_curves, draw_maps
+from graphc.bench.record import write_csv, write_json
+from graphc.bench.statistics import Spread, spread
+from graphc.ir import Tensor
+from graphc.state import Parameter
+
+__all__ = ["BATCH_SIZE", "PUBLISHED", "Row", "half_mse", "run", "settings"]
+
+EPOCHS = 250
+BATCH_SIZE = 50
+DECAY = 1e-4
+"""[1] states it for the run that it pictures, MSE_SGD."""
+
+CURVES = 20
+"""Runs whose curves are drawn."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Errors that [1] published: mean and standard deviation, on training and on test points."""
+
+    train: tuple[float, float]
+    test: tuple[float, float]
+
+
+PUBLISHED = {
+    "MSE_SGD": Row((0.0317, 0.0137), (0.0352, 0.0114)),
+    "BCE_SGD": Row((0.0642, 0.0177), (0.0856, 0.0188)),
+    "MSE_Adam": Row((0.0072, 0.0021), (0.0157, 0.0056)),
+    "BCE_Adam": Row((0.0095, 0.0100), (0.0167, 0.0100)),
+    "WS_MSE_SGD": Row((0.1141, 0.0921), (0.1172, 0.0812)),
+    "WS_MSE_Adam": Row((0.0062, 0.0036), (0.0099, 0.0028)),
+}
+
+
+def half_mse(prediction: Tensor, target: Tensor) -> Tensor:
+    """1/(2N) · Σ(x - y)², the loss of [1]."""
+    return (prediction - target).square().mean() / 2
+
+
+def settings(batch_size: int) -> tuple[Setting, ...]:
+    """The rows in order, with the learning rates of [1], which states neither the batch size nor what WS is made of."""
+
+    def row(
+        name: str,
+        network: Callable[[], nn.Module],
+        loss: Callable[[Tensor, Tensor], Tensor],
+        optimizer: Callable[[Iterable[Parameter]], optim.Optimizer],
+    ) -> Setting:
+        return Setting(name, network, loss, optimizer, batch_size, EPOCHS)
+
+    def sgd(lr: float) -> Callable[[Iterable[Parameter]], optim.Optimizer]:
+        return lambda parameters: optim.SGD(parameters, lr=lr, weight_decay=DECAY)
+
+    return (
+        row("MSE_SGD", one_output, half_mse, sgd(0.5)),
+        row("BCE_SGD", one_output, nn.BCELoss(), sgd(0.3)),
+        row("MSE_Adam", one_output, half_mse, optim.Adam),
+        row("BCE_Adam", one_output, nn.BCELoss(), optim.Adam),
+        row("WS_MSE_SGD", WeightSharing, half_mse, sgd(0.5)),
+        row("WS_MSE_Adam", WeightSharing, half_mse, optim.Adam),
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was measured beside what was published."""
+
+    published: tuple[float, float]
+    measured: Spread
+
+    def distance(self, published_runs: int) -> float:
+        """Between the means, in standard errors of their difference, if the published one is of so many runs."""
+        mean, std = self.published
+        return (self.measured.mean - mean) / math.hypot(std / math.sqrt(published_runs), self.measured.error)
+
+
+def compare(results: Sequence[Result]) -> dict[str, Comparison]:
+    """Train and test error of a row."""
+    row = PUBLISHED[results[0].setting]
+    return {
+        "train": Comparison(row.train, spread([result.train_error for result in results])),
+        "test": Comparison(row.test, spread([result.test_error for result in results])),
+    }
+
+
+def run(options: Options, batch_size: int, published_runs: int) -> None:
+    """The study: train, print, write, draw."""
+    start = time.perf_counter()
+    options.say(
+        f"Table I of Peeters and Schlyter: {options.runs} runs of {EPOCHS} epochs for each row, each on {COUNT:,} "
+        f"points of its own, tested on {COUNT:,} others, in batches of {batch_size}."
+    )
+    rows = [Programs(setting, options.backend) for setting in settings(batch_size)]
+    prepare(rows)
+    compiled = time.perf_counter()
+    found = study(rows, options.runs, options.seed, options.workers)
+    done = time.perf_counter()
+    _print(options, found, published_runs)
+    steps = sum(result.steps for results in found for result in results)
+    options.say(
+        f"{steps:,} steps in {done - compiled:.1f} s, after {compiled - start:.1f} s of compiling. Errors are parts of "
+        "the points misclassified, mean ± standard deviation over runs. 'Apart' is the distance between measured and "
+        f"published mean in standard errors, if the published ones are means of {published_runs} runs, which the "
+        f"report does not say; 'not learned' counts runs that misclassify {LEARNED:.0%} or more of what they were "
+        "trained on."
+    )
+    _write(options, rows, found, batch_size, published_runs, done - compiled)
+    if options.pictures:
+        _draw(options, rows)
+
+
+def _print(options: Options, found: Sequence[Sequence[Result]], published_runs: int) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    table.add_column("row")
+    for part in ("train", "test"):
+        for heading in (f"{part} error,\npublished", "\nmeasured", "\napart"):
+            table.add_column(heading, justify="right")
+    table.add_column("not\nlearned", justify="right")
+    table.add_column("µs per\nstep", justify="right")
+    for results in found:
+        cells = []
+        for comparison in compare(results).values():
+            mean, std = comparison.published
+            distance = comparison.distance(published_runs)
+            cells += [f"{mean:.4f} ± {std:.4f}", f"{comparison.measured:.4f}", f"{distance:+.1f}"]
+        not_learned = sum(not result.learned for result in results)
+        step = sum(result.seconds for result in results) / sum(result.steps for result in results)
+        table.add_row(results[0].setting, *cells, str(not_learned), f"{step * 1e6:.2f}")
+    options.console.print(table)
+
+
+def _write(
+    options: Options,
+    rows: Sequence[Programs],
+    found: Sequence[Sequence[Result]],
+    batch_size: int,
+    published_runs: int,
+    seconds: float,
+) -> None:
+    path = options.out / "table1.csv"
+    write_csv(path, [result for results in found for result in results])
+    options.say(f"{path}: every run")
+    path = options.out / "table1.json"
+    summary = {
+        results[0].setting: {
+            part: {
+                "published": comparison.published,
+                "mean": comparison.measured.mean,
+                "std": comparison.measured.std,
+                "standard_error": comparison.measured.error,
+                "standard_errors_apart": comparison.distance(published_runs),
+            }
+            for part, comparison in compare(results).items()
+        }
+        for results in found
+    }
+    write_json(
+        path,
+        {
+            "runs": options.runs,
+            "seed": options.seed,
+            "batch_size": batch_size,
+            "published_runs_assumed": published_runs,
+            "seconds": seconds,
+            "summary": summary,
+            "settings": [programs.describe() for programs in rows],
+        },
+    )
+    options.say(f"{path}: means and deviations, and all that is needed to do it again")
+
+
+def _draw(options: Options, rows: Sequence[Programs]) -> None:
+    maps, panels = [], []
+    for programs in rows:
+        name = programs.setting.name
+        recorded = [curves(programs, number, options.seed) for number in range(min(options.runs, CURVES))]
+        state, epochs, _ = recorded[0]
+        by_run = [found for _, _, found in recorded]
+        maps.append((name, partial(programs.predict, state=state), samples(options.seed, 0, TEST)))
+        panels += [
+            Panel(name, "error", "points misclassified", epochs, by_run),
+            Panel(name, "loss", "loss", epochs, by_run),
+        ]
+    path = options.out / "table1-curves.png"
+    draw_curves(panels, "epoch", path)
+    options.say(f"{path}: error and loss over epochs: run 0, the median of {len(by_run)} runs, and nine tenths of them")
+    path = options.out / "table1-maps.png"
+    draw_maps(maps, path)
+    options.say(f"{path}: what each network of run 0 says of every point, and the test points that it misclassifies")

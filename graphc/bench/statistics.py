@@ -1,0 +1,74 @@
+"""Means, deviations, and what is known of them from a number of runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import numpy
+
+__all__ = ["Interval", "Spread", "bootstrap", "spread"]
+
+CHUNK = 50_000
+"""Resamples that are drawn at a time."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of a number for each run: mean, standard deviation (n - 1 in the denominator), and the runs."""
+
+    mean: float
+    std: float
+    runs: int
+
+    @property
+    def error(self) -> float:
+        """Standard error of the mean."""
+        return self.std / math.sqrt(self.runs)
+
+    def __format__(self, spec: str) -> str:
+        return f"{self.mean:{spec}} ± {self.std:{spec}}"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    return Spread(fmean(values), stdev(values) if len(values) > 1 else math.nan, len(values))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """From `low` to `high`."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    def overlaps(self, other: Interval) -> bool:
+        return self.low <= other.high and other.low <= self.high
+
+    def __format__(self, spec: str) -> str:
+        return f"[{self.low:{spec}}, {self.high:{spec}}]"
+
+
+def bootstrap(
+    values: Sequence[float], resamples: int, size: int, confidence: float, seed: int
+) -> tuple[Interval, Interval]:
+    """Percentile intervals of the mean and of the standard deviation of `size` values drawn with replacement.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+    """
+    given = numpy.asarray(values, dtype=numpy.float64)
+    shifted = given - given.mean()  # so that sums of squares lose no digits
+    random = numpy.random.default_rng(seed)
+    means, deviations = numpy.empty(resamples), numpy.empty(resamples)
+    for start in range(0, resamples, CHUNK):
+        part = slice(start, min(start + CHUNK, resamples))
+        drawn = shifted[random.integers(0, len(given), (part.stop - start, size), dtype=numpy.uint32)]
+        means[part] = drawn.mean(axis=1)
+        deviations[part] = drawn.std(axis=1, ddof=1)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    low, high = numpy.quantile(means, tails) + given.mean()
+    return Interval(float(low), float(high)), Interval(*map(float, numpy.quantile(deviations, tails)))
