@@ -74,7 +74,7 @@ def random_like(x: Array, generator: torch.Generator) -> Array:
 
 # A vector loop and the loop for what is left over differ in the last bits of these.
 ROUNDED = {"exp", "log", "log1p", "pow", "sigmoid", "tanh", "reciprocal", "sqrt", "matmul"}
-ROUNDED |= {"elu", "erf", "gelu", "silu", "softplus"}
+ROUNDED |= {"cos", "elu", "erf", "gelu", "silu", "sin", "softplus"}
 
 
 def label_of(name: str, *operands: object) -> str:

@@ -24,14 +24,17 @@ class Intrinsic:
 
 INTRINSICS: dict[str, Intrinsic] = {
     "abs": Intrinsic(1, torch.abs),
+    "cos": Intrinsic(1, torch.cos),
     "erf": Intrinsic(1, torch.erf),
     "exp": Intrinsic(1, torch.exp),
     "expm1": Intrinsic(1, torch.expm1),
+    "floor": Intrinsic(1, torch.floor),
     "log": Intrinsic(1, torch.log),
     "log1p": Intrinsic(1, torch.log1p),
     "neg": Intrinsic(1, torch.neg),
     "not": Intrinsic(1, torch.logical_not),
     "sigmoid": Intrinsic(1, torch.sigmoid),
+    "sin": Intrinsic(1, torch.sin),
     "sqrt": Intrinsic(1, torch.sqrt),
     "tanh": Intrinsic(1, torch.tanh),
     "add": Intrinsic(2, torch.add),

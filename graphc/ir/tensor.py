@@ -359,6 +359,15 @@ class Tensor:
     def erf(self) -> Tensor:
         return _call("erf", self)
 
+    def sin(self) -> Tensor:
+        return _call("sin", self)
+
+    def cos(self) -> Tensor:
+        return _call("cos", self)
+
+    def floor(self) -> Tensor:
+        return _call("floor", self)
+
     def tanh(self) -> Tensor:
         return _call("tanh", self)
 

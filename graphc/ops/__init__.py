@@ -7,7 +7,7 @@ from graphc.ops.arithmetic import add, div, mul, neg, pow_, reciprocal, square, 
 from graphc.ops.classification import Reduction, check_reduction, cross_entropy, nll_loss
 from graphc.ops.comparisons import cast, eq, ge, gt, le, lt, ne
 from graphc.ops.contractions import matmul
-from graphc.ops.elementary import abs_, erf, exp, log, log1p, sign, sqrt
+from graphc.ops.elementary import abs_, cos, erf, exp, floor, log, log1p, sign, sin, sqrt
 from graphc.ops.indexing import getitem
 from graphc.ops.leaves import CellValue, Constant, Placeholder, SizeValue, TensorConstant, constant, placeholder
 from graphc.ops.likelihoods import binary_cross_entropy_terms
@@ -51,6 +51,7 @@ __all__ = [
     "check_reduction",
     "clamp",
     "constant",
+    "cos",
     "cross_entropy",
     "div",
     "dropout",
@@ -60,6 +61,7 @@ __all__ = [
     "exp",
     "expand",
     "flatten",
+    "floor",
     "ge",
     "gelu",
     "getitem",
@@ -88,6 +90,7 @@ __all__ = [
     "sigmoid",
     "sign",
     "silu",
+    "sin",
     "softmax",
     "softplus",
     "sqrt",

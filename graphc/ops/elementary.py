@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
 from graphc.expr import Expr, Operand, call, cast
-from graphc.ir import Tensor, TensorLike, TorchCall, apply, function
+from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, function
 from graphc.ops.operands import as_tensor
 from graphc.ops.pointwise import FloatUnary, Unary, floating, numeric
 from graphc.types import Array
 
-__all__ = ["abs_", "erf", "exp", "log", "log1p", "sign", "sqrt"]
+__all__ = ["abs_", "cos", "erf", "exp", "floor", "log", "log1p", "sign", "sin", "sqrt"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,59 @@ class Erf(FloatUnary):
         return (g * ((-y.inputs[0].square()).exp() * (2.0 / math.sqrt(math.pi))),)
 
 
+class Periodic(FloatUnary, abstract=True):
+    """A function of angles, in radians."""
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield from super().samples()
+        yield Sample(cls(), (Arg((9, 4), low=-20.0, high=20.0),))  # a few turns
+
+
+@dataclass(frozen=True)
+class Sin(Periodic):
+    """Sine of x in radians."""
+
+    torch = TorchCall(torch.sin, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.sin(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g * y.inputs[0].cos(),)
+
+
+@dataclass(frozen=True)
+class Cos(Periodic):
+    """Cosine of x in radians."""
+
+    torch = TorchCall(torch.cos, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.cos(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        return (g * -y.inputs[0].sin(),)
+
+
+@dataclass(frozen=True)
+class Floor(FloatUnary):
+    """The largest integer that is not above x, in the dtype of x; its derivative is 0 everywhere, as torch has it."""
+
+    torch = TorchCall(torch.floor, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.floor(x)
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[None]:
+        return (None,)
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        yield from super().samples()
+        yield Sample(cls(), (Arg((4, 5), integer=True),))
+
+
 @dataclass(frozen=True)
 class Abs(Unary):
     """Absolute value; its derivative at 0 is 0, as torch has it."""
@@ -145,6 +199,25 @@ def sqrt(x: TensorLike) -> Tensor:
 def erf(x: TensorLike) -> Tensor:
     """The error function of x."""
     return apply(Erf(), floating("erf", x))
+
+
+@function
+def sin(x: TensorLike) -> Tensor:
+    """Sine of x in radians."""
+    return apply(Sin(), floating("sin", x))
+
+
+@function
+def cos(x: TensorLike) -> Tensor:
+    """Cosine of x in radians."""
+    return apply(Cos(), floating("cos", x))
+
+
+@function
+def floor(x: TensorLike) -> Tensor:
+    """The largest integer that is not above x, in the dtype of x; an integer is its own floor."""
+    tensor = numeric("floor", x)
+    return apply(Floor(), tensor) if tensor.dtype.is_floating_point else tensor
 
 
 @function

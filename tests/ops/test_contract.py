@@ -127,7 +127,7 @@ GIVEN = {"placeholder", "tensor_constant", "cell_value"}
 DECOMPOSED = {"softmax", "log_softmax", "log_sum_exp"}
 """The ops that are taken apart into others before code is generated."""
 
-TRANSCENDENTAL = {"erf", "exp", "expm1", "log", "log1p", "pow", "sigmoid", "tanh"}
+TRANSCENDENTAL = {"cos", "erf", "exp", "expm1", "log", "log1p", "pow", "sigmoid", "sin", "tanh"}
 
 
 def tolerance_of(element: Expr, dtype: torch.dtype) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class _File:
     def _called(self, text: str) -> str:
         """Definitions of mathematical functions; those that kernels call often are not copied to every place."""
         kernels = "".join(body for _, body in self.known)
-        for name in ("tanh", "exp", "expm1", "log", "log1p", "sigmoid", "erf"):
+        for name in ("tanh", "exp", "expm1", "log", "log1p", "sigmoid", "erf", "sin", "cos"):
             for vector in sorted(set(re.findall(rf"\b{name}_(\w+)\(", kernels))):
                 head = f"{vector} {name}_{vector}("
                 if kernels.count(f"{name}_{vector}(") > MOST_COPIES:

@@ -7,9 +7,10 @@ That text is fit for vectors that the machine has registers for. Wider ones woul
 comparisons apart lane by lane; so a function on a wider vector calls itself on both halves. Which machine it is, the
 preprocessor finds out.
 
-There are `tanh exp expm1 log log1p sigmoid erf sqrt pow fma muladd` of floating-point numbers, where `muladd` rounds
-once or twice, whichever is faster, and of integers, too, `abs sign minimum maximum select eq ne lt le gt ge`. Special
-values are those of torch, and every number of lanes gives the same bits. `math/f32.h` and `math/f64.h` have the errors.
+There are `tanh exp expm1 log log1p sigmoid erf sin cos sqrt floor pow fma muladd` of floating-point numbers, where
+`muladd` rounds once or twice, whichever is faster, and of integers, too, `abs sign minimum maximum select eq ne lt le
+gt ge`. Special values are those of torch, and every number of lanes gives the same bits. `math/f32.h` and `math/f64.h`
+have the errors.
 """
 
 from __future__ import annotations
@@ -47,11 +48,16 @@ _HEAD = """\
 #else
 #define REGISTER_BYTES 16
 #endif
+#if defined(__FMA__) || defined(__FP_FAST_FMA) || defined(__ARM_FEATURE_FMA)
+#define FUSED
+#endif
 #define INLINE static inline __attribute__((always_inline))
+#define SELDOM static __attribute__((noinline, cold))
 """
 
-_QUALIFIERS = "static inline"  # always, in what is generated: calls put vectors into memory
-_SIGNATURE = re.compile(rf"^{_QUALIFIERS} (\w+) (\w+)\((.*?)\) {{", re.MULTILINE)
+# What is inline is so always: calls put vectors into memory.
+_QUALIFIERS = {"static inline": "INLINE", "static noinline": "SELDOM"}
+_SIGNATURE = re.compile(rf"^(?:{'|'.join(_QUALIFIERS)}) (\w+) (\w+)\((.*?)\) {{", re.MULTILINE)
 _CALLED = re.compile(r"\b(\w+)\(")
 
 
@@ -86,7 +92,7 @@ def prelude(lanes: Collection[tuple[torch.dtype, int]]) -> str:
     parts = [_HEAD]
     for shape in sorted(shapes, key=lambda shape: (shape.bits, shape.lanes)):
         parts += [_typedefs(kind, shape) for kind in "fiu"]
-        parts += [_inlined(_functions(shape)[f"splat_{shape.name(kind)}"]) for kind in "fi"]
+        parts += [_qualified(_functions(shape)[f"splat_{shape.name(kind)}"]) for kind in "fi"]
     return "".join(parts)
 
 
@@ -142,7 +148,7 @@ def _with_called(shape: _Shape, names: Iterable[str], defined: set[str]) -> Iter
             defined.add(name)
             text = functions[name]
             yield from _with_called(shape, [called for called in _CALLED.findall(text) if called in functions], defined)
-            yield _inlined(text)
+            yield _qualified(text)
 
 
 def _by_halves(shape: _Shape, name: str) -> str:
@@ -161,11 +167,13 @@ def _by_halves(shape: _Shape, name: str) -> str:
     for i in range(2):
         arguments = ", ".join(f"{each}s.half[{i}]" for _, each in parameters)
         lines.append(f"  result.half[{i}] = {half(name)}({arguments});")
-    return _inlined("\n".join([found[0], *lines, "  return result.whole;", "}\n"]))
+    return _qualified("\n".join([found[0], *lines, "  return result.whole;", "}\n"]))
 
 
-def _inlined(text: str) -> str:
-    return text.replace(_QUALIFIERS, "INLINE")
+def _qualified(text: str) -> str:
+    for qualifiers, macro in _QUALIFIERS.items():
+        text = text.replace(qualifiers, macro)
+    return text
 
 
 @functools.cache
@@ -189,6 +197,8 @@ def _instances(part: str, shape: _Shape) -> dict[str, str]:
         "LANES": str(shape.lanes),
         "packed": {32: "ps", 64: "pd"}[shape.bits],
         **{f"libm_{name}": f"__builtin_{name}{'f' if shape.bits == 32 else ''}" for name in ("fma", "pow", "sqrt")},
+        # The GNU library's sine of a double is off by thousands of units next to multiples of pi above 1e200.
+        **{f"libm_{name}": f"__builtin_{name}{'f' if shape.bits == 32 else 'l'}" for name in ("sin", "cos")},
     }
     functions = {}
     for block in _file(part).split("\n\n"):

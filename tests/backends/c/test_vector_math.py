@@ -29,7 +29,10 @@ BOUNDS = {
     "log1p": 1.4,
     "sigmoid": 2.6,
     "erf": 4.0,
+    "sin": 2.8,
+    "cos": 2.8,
     "sqrt": 0.5,
+    "floor": 0.0,
     "abs": 0.0,
     "sign": 0.0,
 }
@@ -243,10 +246,44 @@ def test_never_above_one(functions: Functions, name: str, dtype: np.dtype[Any]) 
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@pytest.mark.parametrize("name", ["tanh", "erf"])
+@pytest.mark.parametrize("name", ["tanh", "erf", "sin"])
 def test_odd(functions: Functions, name: str, dtype: np.dtype[Any]) -> None:
     x = samples(dtype)
     assert same(functions(name, -x), -functions(name, x))
+
+
+def angles(dtype: np.dtype[Any]) -> Vector:
+    """Of all sizes, where series are long, and beside multiples of π/2, where differences cancel."""
+    rng = np.random.default_rng(0)
+    high = np.log2(float(np.finfo(dtype).max))
+    quarters = np.concatenate([np.arange(1, 5000), 2 ** rng.uniform(0, 30, 5000) // 1])
+    zeros = (quarters * np.longdouble("1.57079632679489661923132169163975144")).astype(dtype)
+    # of all numbers, those closest to a multiple of π/2 in float64 and in float32, and a large one
+    closest = np.array([6381956970095103.0 * 2.0**797, 16367173.0 * 2.0**72, 1.6181200003661493e268])
+    parts = [rng.uniform(0, 100, 20_000), 2 ** rng.uniform(-4, high, 20_000), closest[closest < np.finfo(dtype).max]]
+    x = np.concatenate([zeros, np.nextafter(zeros, 0), np.nextafter(zeros, 2 * zeros), *parts]).astype(dtype)
+    return padded(x, -x)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_angles(functions: Functions, name: str, dtype: np.dtype[Any]) -> None:
+    """Also those that lanes have to take elsewhere, among others that they need not."""
+    x = np.random.default_rng(1).permutation(angles(dtype))
+    y = functions(name, x)
+    error = ulps(y, getattr(np, name)(x.astype(np.longdouble)))
+    worst = int(np.argmax(error))
+    assert error[worst] <= BOUNDS[name], f"{name}({x[worst]!r}) = {y[worst]!r} is {error[worst]:.2f} ulps off"
+    assert np.abs(y).max() == 1
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_floor(functions: Functions, dtype: np.dtype[Any]) -> None:
+    """At integers, next to them, and at the last numbers that have digits after the point."""
+    whole = np.concatenate([np.arange(-100, 100), 2.0 ** np.arange(60), -(2.0 ** np.arange(60))]).astype(dtype)
+    near = [np.nextafter(whole, limit * np.ones_like(whole)) for limit in (-np.inf, np.inf)]
+    x = padded(whole, *near, whole + dtype.type(0.5))
+    assert same(functions("floor", x), np.floor(x))
 
 
 def pairs(x: Vector) -> tuple[Vector, Vector]:

@@ -17,5 +17,13 @@ static inline vecf sqrt_vecf(vecf x) { return __builtin_ia32_sqrtpacked256(x); }
 #endif
 
 #ifndef __clang__
+static inline vecf floor_vecf(vecf x) { return __builtin_ia32_roundpacked256(x, 1); }
+#endif
+
+#ifndef __clang__
+static inline int any_above_vecf(vecf x, vecf y) { return __builtin_ia32_movmskpacked256((vecf)gt_vecf(x, y)) != 0; }
+#endif
+
+#ifndef __clang__
 static inline vecf select_vecf(veci m, vecf a, vecf b) { return __builtin_ia32_blendvpacked256(b, a, (vecf)m); }
 #endif

@@ -1,7 +1,8 @@
 /* Instructions of AVX-512 that vector extensions have no name for, under GCC's. clang, which has others, finds most of
 them by itself. immintrin.h has portable names and takes a second to read.
 
--1 is for all lanes, 4 for rounding as usual, and 11 for a mantissa from 3/4 to 3/2, or NaN for numbers below 0. */
+-1 is for all lanes, 4 for rounding as usual, 1 for rounding down, 14 for "greater", and 11 for a mantissa from 3/4 to
+3/2, or NaN for numbers below 0. */
 
 #ifndef __clang__
 static inline vecf fma_vecf(vecf a, vecf b, vecf c) { return __builtin_ia32_vfmaddpacked512_mask(a, b, c, -1, 4); }
@@ -17,6 +18,14 @@ static inline vecf greatest_vecf(vecf a, vecf b) { return __builtin_ia32_maxpack
 
 #ifndef __clang__
 static inline vecf sqrt_vecf(vecf x) { return __builtin_ia32_sqrtpacked512_mask(x, x, -1, 4); }
+#endif
+
+#ifndef __clang__
+static inline vecf floor_vecf(vecf x) { return __builtin_ia32_rndscalepacked_mask(x, 1, x, -1, 4); }
+#endif
+
+#ifndef __clang__
+static inline int any_above_vecf(vecf x, vecf y) { return __builtin_ia32_cmppacked512_mask(x, y, 14, -1, 4) != 0; }
 #endif
 
 #ifndef __clang__

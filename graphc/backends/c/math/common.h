@@ -13,7 +13,7 @@ static inline vecf fma_vecf(vecf a, vecf b, vecf c) {
 
 /* Rounded once only where that is as fast as twice. */
 static inline vecf muladd_vecf(vecf a, vecf b, vecf c) {
-#if defined(__FMA__) || defined(__FP_FAST_FMA) || defined(__ARM_FEATURE_FMA)
+#ifdef FUSED
   return fma_vecf(a, b, c);
 #else
   return a * b + c;
@@ -59,6 +59,59 @@ static inline vecf pow_vecf(vecf x, vecf y) {
   union { vecf v; elem lane[LANES]; } u = {.v = x}, w = {.v = y};
   for (int i = 0; i < LANES; i++) u.lane[i] = libm_pow(u.lane[i], w.lane[i]);
   return u.v;
+}
+
+/* What is large has no digits after the point, and a large sum loses them. */
+static inline vecf floor_vecf(vecf x) {
+#if __has_builtin(__builtin_elementwise_floor)
+  return __builtin_elementwise_floor(x);
+#else
+  vecf a = abs_vecf(x), large = large_vecf(), y = copysign_vecf((a + large) - large, x);
+  y = select_vecf(gt_vecf(y, x), y - splat_vecf(1), y);
+  return select_vecf(lt_vecf(a, large), y, x);
+#endif
+}
+
+/* The sine of |x| and some quarter turns more: odd quarters have the cosine of what is left of x, and the last two of
+ * four the negative. */
+static inline vecf turned_sine_vecf(vecf x, veci further) {
+  vecf turned = quarters_vecf(abs_vecf(x)), r = unturned_vecf(abs_vecf(x), turned);
+  vecu quarter = (vecu)bits_vecf(turned) + (vecu)further;
+  veci odd = (veci)(quarter << (int)(8 * sizeof(elem) - 1)) >> (int)(8 * sizeof(elem) - 1);
+  veci sign = (veci)(quarter << (int)(8 * sizeof(elem) - 2)) & bits_vecf(splat_vecf(-0.0));
+  return from_bits_veci(bits_vecf(select_vecf(odd, near_cos_vecf(r), near_sin_vecf(r))) ^ sign);
+}
+
+static inline vecf sin_vecf(vecf x) {
+  vecf y = turned_sine_vecf(x, splat_veci(0));
+  if (any_above_vecf(abs_vecf(x), reach_vecf())) y = far_sin_vecf(abs_vecf(x), y);
+  return from_bits_veci(bits_vecf(y) ^ (bits_vecf(x) & bits_vecf(splat_vecf(-0.0))));
+}
+
+static inline vecf cos_vecf(vecf x) {
+  vecf y = turned_sine_vecf(x, splat_veci(1));
+  return any_above_vecf(abs_vecf(x), reach_vecf()) ? far_cos_vecf(abs_vecf(x), y) : y;
+}
+
+/* The libm's own for what is out of reach: to turn it back takes hundreds of digits of pi. */
+static noinline vecf far_sin_vecf(vecf x, vecf within_reach) {
+  union { vecf v; elem lane[LANES]; } u = {.v = x}, y = {.v = within_reach}, reach = {.v = reach_vecf()};
+  for (int i = 0; i < LANES; i++) y.lane[i] = u.lane[i] > reach.lane[i] ? libm_sin(u.lane[i]) : y.lane[i];
+  return y.v;
+}
+
+static noinline vecf far_cos_vecf(vecf x, vecf within_reach) {
+  union { vecf v; elem lane[LANES]; } u = {.v = x}, y = {.v = within_reach}, reach = {.v = reach_vecf()};
+  for (int i = 0; i < LANES; i++) y.lane[i] = u.lane[i] > reach.lane[i] ? libm_cos(u.lane[i]) : y.lane[i];
+  return y.v;
+}
+
+/* Whether x is larger than y in any lane. */
+static inline int any_above_vecf(vecf x, vecf y) {
+  union { veci v; elei lane[LANES]; } above = {.v = gt_vecf(x, y)};
+  elei any = 0;
+  for (int i = 0; i < LANES; i++) any |= above.lane[i];
+  return any != 0;
 }
 
 /* e^x / (1 + e^x) for negative x, so that small results keep their digits. */

@@ -1,15 +1,15 @@
 /* Functions whose constants are those of f32.
 
 The polynomials and quotients are minimax: fitted in 70 decimal digits by Remez's exchange, for the least relative error
-of the function that is computed from them, and rounded. They alone are off by 2^-28 (erf), 2^-27 (tanh), 2^-26 (expm1)
-and 2^-25 (log). Numerators and denominators are free to share a factor: the one that they have puts them just below a
-power of two for small x, where sums are rounded least.
+of the function that is computed from them, and rounded. They alone are off by 2^-32 (cos), 2^-28 (erf), 2^-27 (tanh,
+sin), 2^-26 (expm1) and 2^-25 (log). Numerators and denominators are free to share a factor: the one that they have puts
+them just below a power of two for small x, where sums are rounded least.
 
 Errors over all numbers, in units in the last place, where products and sums are rounded together, and apart:
 
-             tanh  exp  expm1  log  log1p  sigmoid  erf
-  together   3.1   1.1  1.7    1.2  1.3    2.5      3.2
-  apart      3.7   1.1  1.7    1.4  1.4    2.5      3.2 */
+             tanh  exp  expm1  log  log1p  sigmoid  erf  sin  cos
+  together   3.1   1.1  1.7    1.2  1.3    2.5      3.2  1.6  1.6
+  apart      3.7   1.1  1.7    1.4  1.4    2.5      3.2  2.5  2.7 */
 
 /* 2^n for -127 <= n <= 128: the sum has n where its shift puts the exponent. */
 static inline vecf power_of_two_vecf(vecf n) {
@@ -116,4 +116,49 @@ static inline vecf log_of_parts_vecf(vecf k, vecf f) {
   p = horner_vecf(p, f, -0.5000006);
   vecf r = muladd_vecf(f * f, p, f);
   return muladd_vecf(k, splat_vecf(0.693145752), muladd_vecf(k, splat_vecf(1.42860677e-6), r));
+}
+
+/* Numbers from here on are integers. */
+static inline vecf large_vecf(void) { return splat_vecf(0x1p23); }
+
+/* x / (pi/2) to the next integer, which stands in the last digits of a large sum. */
+static inline vecf quarters_vecf(vecf x) { return muladd_vecf(x, splat_vecf(0.63661977), splat_vecf(0x1.8p23)); }
+
+/* Up to where `unturned` is right; beyond, it would need more parts of pi/2. */
+static inline vecf reach_vecf(void) {
+#ifdef FUSED
+  return splat_vecf(1e5);
+#else
+  return splat_vecf(6400);
+#endif
+}
+
+/* x - n pi/2, for pi/2 to 67 binary places. Where differences cancel they are exact, and so are products that are
+ * rounded apart, since parts of pi/2 have so few digits then. */
+static inline vecf unturned_vecf(vecf x, vecf quarters) {
+  vecf n = quarters - splat_vecf(0x1.8p23);
+#ifdef FUSED
+  vecf r = muladd_vecf(n, splat_vecf(-1.5707964), x);
+  return muladd_vecf(n, splat_vecf(1.7151245e-15), muladd_vecf(n, splat_vecf(4.371139e-8), r));
+#else
+  vecf r = muladd_vecf(n, splat_vecf(4.4535846e-6), muladd_vecf(n, splat_vecf(-1.5708008), x));
+  return muladd_vecf(n, splat_vecf(1.6513996e-13), muladd_vecf(n, splat_vecf(8.7038643e-10), r));
+#endif
+}
+
+/* The sine of |r| <= pi/4 and a little more */
+static inline vecf near_sin_vecf(vecf r) {
+  vecf z = r * r, p = splat_vecf(-0.00019507883);
+  p = horner_vecf(p, z, 0.008332106);
+  p = horner_vecf(p, z, -0.16666654);
+  return muladd_vecf(r * z, p, r);
+}
+
+/* The cosine of |r| <= pi/4 and a little more */
+static inline vecf near_cos_vecf(vecf r) {
+  vecf z = r * r, p = splat_vecf(2.4430085e-5);
+  p = horner_vecf(p, z, -0.0013887298);
+  p = horner_vecf(p, z, 0.041666646);
+  p = horner_vecf(p, z, -0.5);
+  return horner_vecf(p, z, 1);
 }

@@ -1,11 +1,11 @@
 /* Functions whose constants are those of f64. They were found as those in f32.h, and they
-alone are off by 2^-62 (log), 2^-59 (erf), 2^-56 (expm1) and 2^-54 (tanh).
+alone are off by 2^-63 (cos), 2^-62 (log), 2^-59 (erf), 2^-56 (expm1, sin) and 2^-54 (tanh).
 
 Errors over some million numbers of all sizes, in units in the last place, as in f32.h:
 
-             tanh  exp  expm1  log  log1p  sigmoid  erf
-  together   3.3   1.1  2.2    0.9  0.9    2.5      3.5
-  apart      3.7   1.1  2.3    0.9  0.9    2.5      3.9 */
+             tanh  exp  expm1  log  log1p  sigmoid  erf  sin  cos
+  together   3.3   1.1  2.2    0.9  0.9    2.5      3.5  1.6  1.6
+  apart      3.7   1.1  2.3    0.9  0.9    2.5      3.9  2.4  2.4 */
 
 /* 2^n for -1023 <= n <= 1024: the sum has n where its shift puts the exponent. */
 static inline vecf power_of_two_vecf(vecf n) {
@@ -126,4 +126,57 @@ static inline vecf log_of_parts_vecf(vecf k, vecf f) {
   p = horner_vecf(p, z, 0.666666666666666);
   vecf r = muladd_vecf(s, muladd_vecf(p, z, h), k * splat_vecf(1.9082149292705877e-10));
   return muladd_vecf(k, splat_vecf(0.6931471803691238), f - (h - r));
+}
+
+/* Numbers from here on are integers. */
+static inline vecf large_vecf(void) { return splat_vecf(0x1p52); }
+
+/* x / (pi/2) to the next integer, which stands in the last digits of a large sum. */
+static inline vecf quarters_vecf(vecf x) {
+  return muladd_vecf(x, splat_vecf(0.6366197723675814), splat_vecf(0x1.8p52));
+}
+
+/* Up to where `unturned` is right; beyond, it would need more parts of pi/2. */
+static inline vecf reach_vecf(void) {
+#ifdef FUSED
+  return splat_vecf(1e9);
+#else
+  return splat_vecf(1.6e6);
+#endif
+}
+
+/* x - n pi/2, for pi/2 to 159 binary places. Where differences cancel they are exact, and so are products that are
+ * rounded apart, since parts of pi/2 have so few digits then. */
+static inline vecf unturned_vecf(vecf x, vecf quarters) {
+  vecf n = quarters - splat_vecf(0x1.8p52);
+#ifdef FUSED
+  vecf r = muladd_vecf(n, splat_vecf(-1.5707963267948966), x);
+  return muladd_vecf(n, splat_vecf(1.4973849048591698e-33), muladd_vecf(n, splat_vecf(-6.123233995736766e-17), r));
+#else
+  vecf r = muladd_vecf(n, splat_vecf(-6.077100506303966e-11), muladd_vecf(n, splat_vecf(-1.5707963267341256), x));
+  return muladd_vecf(n, splat_vecf(-8.4784276603689e-32), muladd_vecf(n, splat_vecf(-2.0222662487111665e-21), r));
+#endif
+}
+
+/* The sine of |r| <= pi/4 and a little more */
+static inline vecf near_sin_vecf(vecf r) {
+  vecf z = r * r, p = splat_vecf(1.589748391771631e-10);
+  p = horner_vecf(p, z, -2.5050756232678232e-8);
+  p = horner_vecf(p, z, 2.7557313595699414e-6);
+  p = horner_vecf(p, z, -0.00019841269829358384);
+  p = horner_vecf(p, z, 0.00833333333332184);
+  p = horner_vecf(p, z, -0.1666666666666663);
+  return muladd_vecf(r * z, p, r);
+}
+
+/* The cosine of |r| <= pi/4 and a little more */
+static inline vecf near_cos_vecf(vecf r) {
+  vecf z = r * r, p = splat_vecf(-1.1359262807348733e-11);
+  p = horner_vecf(p, z, 2.087571381155524e-9);
+  p = horner_vecf(p, z, -2.755731426424451e-7);
+  p = horner_vecf(p, z, 2.4801587289101633e-5);
+  p = horner_vecf(p, z, -0.0013888888888873392);
+  p = horner_vecf(p, z, 0.041666666666666595);
+  p = horner_vecf(p, z, -0.5);
+  return horner_vecf(p, z, 1);
 }
