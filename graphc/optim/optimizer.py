@@ -13,6 +13,8 @@ import torch
 from graphc.errors import GradientError, StateError
 from graphc.gradient import grad
 from graphc.ir import Node, Role, Tensor, complaint
+from graphc.optim.hyper import number
+from graphc.optim.rates import LearningRate, Owner, Rate
 from graphc.optim.updates import Updates
 from graphc.state import Parameter, Variable
 
@@ -32,7 +34,18 @@ class Optimizer:
 
     Hyper-parameters are 0-d float64 and may be set at any time, which compiles nothing: `optimizer.lr.value = 0.1` in
     the default State, `state["lr"] = 0.1` in any. An option given as 0 is not in the graph, and its attribute is None.
+    `rate` is the learning rate of the present step: `lr` itself if that was given as a number.
     """
+
+    lr: Variable | None = None
+    rate: Tensor
+    step: Variable
+    # Where the learning rate is a function of the step that has them:
+    decay_every: Variable
+    decay_steps: Variable
+    end_lr: Variable
+    gamma: Variable
+    warmup_steps: Variable
 
     def __init__(self, params: Iterable[Parameter]) -> None:
         self.params = _checked(type(self).__name__, params)
@@ -74,20 +87,34 @@ class Optimizer:
     # What subclasses create in their constructors.
 
     def _hyper(self, name: str, value: float, low: float = 0.0, below: float = math.inf) -> Variable:
-        number = float(value)
-        if not low <= number < below:
-            limits = f"in [{low:g}, {below:g})" if below < math.inf else f"{low:g} or more"
-            raise StateError(f"{type(self).__name__}: {name} is {limits}, not {value}")
-        scalar = torch.tensor(number, dtype=torch.float64, device=self.params[0].value.device)
+        start = number(type(self).__name__, name, value, low, below)
+        scalar = torch.tensor(start, dtype=torch.float64, device=self.params[0].value.device)
         return Variable(scalar, name=name, role=Role.HYPER)
 
     def _option(self, name: str, value: float) -> Variable | None:
         """A hyper-parameter that 0 leaves out of the graph."""
         return self._hyper(name, value) if value else None
 
+    def _rate(self, lr: LearningRate) -> Tensor:
+        """The learning rate of the present step. It counts steps if it is a function of them."""
+        if isinstance(lr, Rate) or callable(lr):
+            return Owner(type(self).__name__, self._hyper_of_rate).rate(lr, self._counter())
+        self.lr = self._hyper("lr", lr)
+        return self.lr
+
+    def _hyper_of_rate(self, name: str, value: float) -> Variable:
+        if name in vars(self):
+            raise StateError(f"{type(self).__name__}: two parts of the learning rate have a {name!r}")
+        variable = self._hyper(name, value)
+        setattr(self, name, variable)
+        return variable
+
     def _counter(self) -> Variable:
-        """The steps so far: one number for all parameters, where torch counts for each."""
-        return Variable(torch.zeros((), dtype=torch.float64, device=self.params[0].value.device), name="step")
+        """The steps so far: one number for all parameters, where torch counts for each. There is one, whoever asks."""
+        if "step" not in vars(self):
+            zero = torch.zeros((), dtype=torch.float64, device=self.params[0].value.device)
+            self.step = Variable(zero, name="step")
+        return self.step
 
     def _slots(self, name: str) -> dict[Parameter, Variable]:
         """A slot for each parameter, zeros of the parameter's type."""

@@ -33,6 +33,16 @@ from tests.optim.problem import PARAMETERS, data, names, problem, step, twin, wi
             with_slots("exp_avg", "exp_avg_sq", "max_exp_avg_sq") | {"step"},
             {"lr", "beta1", "beta2", "eps", "weight_decay"},
         ),
+        (
+            lambda p: optim.AdamW(p),
+            with_slots("exp_avg", "exp_avg_sq") | {"step"},
+            {"lr", "beta1", "beta2", "eps", "weight_decay"},
+        ),
+        (
+            lambda p: optim.AdamW(p, 0.1, (0.5, 0.5), 1e-6, 0, True),
+            with_slots("exp_avg", "exp_avg_sq", "max_exp_avg_sq") | {"step"},
+            {"lr", "beta1", "beta2", "eps"},
+        ),
     ],
 )
 def test_slots_and_hyper_parameters_are_those_that_the_options_need(
@@ -54,16 +64,26 @@ def test_slots_and_hyper_parameters_are_those_that_the_options_need(
 
 def test_defaults_are_those_of_torch() -> None:
     net, _, _ = problem()
-    theirs = torch.optim.Adam([torch.zeros(1)]).defaults
-    adam = optim.Adam(net.parameters())
-    assert adam.lr.value == theirs["lr"]
-    assert (adam.beta1.value, adam.beta2.value) == theirs["betas"]
-    assert adam.eps.value == theirs["eps"]
-    assert adam.weight_decay is None
-    assert adam.amsgrad is theirs["amsgrad"]
+    for name in ("Adam", "AdamW"):
+        theirs = getattr(torch.optim, name)([torch.zeros(1)]).defaults
+        adam = getattr(optim, name)(net.parameters())
+        assert adam.lr.value == theirs["lr"]
+        assert (adam.beta1.value, adam.beta2.value) == theirs["betas"]
+        assert adam.eps.value == theirs["eps"]
+        assert (0 if adam.weight_decay is None else adam.weight_decay.value) == theirs["weight_decay"]
+        assert adam.amsgrad is theirs["amsgrad"]
     sgd = optim.SGD(net.parameters())
     assert sgd.lr.value == torch.optim.SGD([torch.zeros(1)]).defaults["lr"]
     assert (sgd.momentum, sgd.dampening, sgd.weight_decay, sgd.nesterov) == (None, None, None, False)
+
+
+def test_adamw_without_weight_decay_is_adam() -> None:
+    net, inputs, loss = problem()
+    graphs = [
+        graphc.compile(inputs, loss, kind(net.parameters(), weight_decay=0).minimize(loss), backend="torch").graph
+        for kind in (optim.Adam, optim.AdamW)
+    ]
+    assert str(graphs[0]) == str(graphs[1])
 
 
 def test_the_scalars_of_a_step_are_computed_once() -> None:
@@ -129,7 +149,7 @@ def test_programs_of_one_optimizer_share_slots_and_hyper_parameters(backend: str
 # Dtypes.
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
 def test_float32_follows_torch_to_rounding(name: str, backend: str) -> None:
     net, inputs, loss = problem(torch.float32)
     program = graphc.compile(
@@ -150,6 +170,7 @@ def test_float32_follows_torch_to_rounding(name: str, backend: str) -> None:
         lambda modules, p: modules.SGD(p, 0.1, 0.9, 0.5, 0.01),
         lambda modules, p: modules.SGD(p, 0.1, 0.9, 0, 0.01, True),
         lambda modules, p: modules.Adam(p, 0.1, (0.9, 0.99), 1e-8, 0.01, True),
+        lambda modules, p: modules.AdamW(p, 0.1, (0.9, 0.99), 1e-8, 0.01, True),
     ],
 )
 def test_parameters_of_any_rank_and_dtype_keep_their_types(make: Callable[[Any, Any], Any], backend: str) -> None:

@@ -12,7 +12,7 @@ from graphc import Parameter, StateError, optim
 from tests.optim.problem import problem
 
 
-@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam])
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
 def test_params_are_checked(kind: Any) -> None:
     net, _, _ = problem()
     weight = net[0].weight
@@ -40,6 +40,7 @@ def test_params_are_checked(kind: Any) -> None:
     [
         (lambda p: optim.SGD(p, lr=-0.1), r"SGD: lr is 0 or more, not -0\.1"),
         (lambda p: optim.SGD(p, lr=float("nan")), r"SGD: lr is 0 or more, not nan"),
+        (lambda p: optim.SGD(p, lr="fast"), r"SGD: lr is 0 or more, not 'fast'"),
         (lambda p: optim.SGD(p, momentum=-1), r"SGD: momentum is 0 or more, not -1"),
         (lambda p: optim.SGD(p, weight_decay=-1), r"SGD: weight_decay is 0 or more, not -1"),
         (lambda p: optim.SGD(p, nesterov=True), r"SGD: nesterov needs momentum, and dampening = 0"),
@@ -49,6 +50,9 @@ def test_params_are_checked(kind: Any) -> None:
         (lambda p: optim.Adam(p, betas=(0.9, -0.1)), r"Adam: beta2 is in \[0, 1\), not -0\.1"),
         (lambda p: optim.Adam(p, eps=-1e-8), r"Adam: eps is 0 or more, not -1e-08"),
         (lambda p: optim.Adam(p, weight_decay=-1), r"Adam: weight_decay is 0 or more, not -1"),
+        (lambda p: optim.AdamW(p, lr=-1), r"AdamW: lr is 0 or more, not -1"),
+        (lambda p: optim.AdamW(p, betas=(0.9, 1.0)), r"AdamW: beta2 is in \[0, 1\), not 1\.0"),
+        (lambda p: optim.AdamW(p, weight_decay=-1), r"AdamW: weight_decay is 0 or more, not -1"),
     ],
 )
 def test_hyper_parameters_are_checked(make: Callable[[Any], object], match: str) -> None:

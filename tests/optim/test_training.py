@@ -40,9 +40,16 @@ ADAM = {
     "amsgrad": {"amsgrad": True},
     "all": {"betas": (0.8, 0.99), "weight_decay": 0.01, "amsgrad": True},
 }
+ADAMW = {
+    "plain": {},
+    "no weight decay": {"weight_decay": 0},
+    "amsgrad": {"amsgrad": True},
+    "all": {"betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.5, "amsgrad": True},
+}
 # (optimizer, options with the rate at which mean losses train well)
 MEAN = [("SGD", name, {"lr": 0.05, **options}) for name, options in SGD.items()]
 MEAN += [("Adam", name, {"lr": 1e-3, **options}) for name, options in ADAM.items()]
+MEAN += [("AdamW", name, {"lr": 1e-3, **options}) for name, options in ADAMW.items()]
 
 
 def build(modules: Any, loss: str) -> Any:
