@@ -17,7 +17,7 @@ from graphc.nn.activations import (
 from graphc.nn.containers import Sequential
 from graphc.nn.dropout import Dropout
 from graphc.nn.linear import Linear
-from graphc.nn.losses import BCELoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
+from graphc.nn.losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from graphc.nn.module import Module
 from graphc.nn.shapes import Flatten, Identity
 from graphc.state import Parameter
@@ -26,6 +26,7 @@ __all__ = [
     "ELU",
     "GELU",
     "BCELoss",
+    "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",

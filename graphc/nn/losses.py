@@ -5,10 +5,18 @@ from __future__ import annotations
 from graphc.errors import DTypeError, ShapeError
 from graphc.ir import Tensor, TensorLike, complaint
 from graphc.nn.module import Module
-from graphc.ops import Reduction, binary_cross_entropy_terms, check_reduction, constant, cross_entropy, nll_loss
+from graphc.ops import (
+    Reduction,
+    binary_cross_entropy_terms,
+    check_reduction,
+    constant,
+    cross_entropy,
+    nll_loss,
+    softplus,
+)
 from graphc.types import same_shape
 
-__all__ = ["BCELoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss"]
+__all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss"]
 
 
 class _Loss(Module):
@@ -73,6 +81,33 @@ class BCELoss(_Loss):
 
     def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
         terms = binary_cross_entropy_terms(prediction, target)
+        return terms if self.weight is None else terms * self.weight.to(terms.dtype).broadcast_to(terms.shape)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """BCELoss of sigmoid(x), computed from the logits x: w·((1 - t)·x + (1 + (pos_weight - 1)·t)·log(1 + e⁻ˣ)).
+
+    It stays exact where the probability rounds to 0 or 1. `weight` and `pos_weight` broadcast to the target's shape.
+    Source: `torch.nn.BCEWithLogitsLoss`.
+    """
+
+    def __init__(
+        self,
+        weight: TensorLike | None = None,
+        *,
+        reduction: Reduction = "mean",
+        pos_weight: TensorLike | None = None,
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.weight = weight if weight is None or isinstance(weight, Tensor) else constant(weight)
+        self.pos_weight = pos_weight if pos_weight is None or isinstance(pos_weight, Tensor) else constant(pos_weight)
+
+    def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
+        # Above the threshold e⁻ˣ is all that softplus leaves out; 80 is as far as float32 has an exponential.
+        missed = softplus(-prediction, threshold=80.0)
+        if self.pos_weight is not None:
+            missed = missed * (1.0 + (self.pos_weight.to(target.dtype).broadcast_to(target.shape) - 1.0) * target)
+        terms = (1.0 - target) * prediction + missed
         return terms if self.weight is None else terms * self.weight.to(terms.dtype).broadcast_to(terms.shape)
 
 
