@@ -42,6 +42,8 @@ class TorchCall:
     """The operands are passed as one tuple, as to `torch.cat`."""
     destination: str = "out"
     """The keyword of the `out` form."""
+    broadcasts: bool = True
+    """Whether operands of a pointwise call may have shapes that only broadcast to the result's."""
     factory: tuple[str, ...] = ()
     """Attributes that decide, once sizes are bound, what is called: `function(*factory)` gives the function."""
 

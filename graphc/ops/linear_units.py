@@ -61,6 +61,7 @@ class GeluBackward(Pointwise):
         alias=(0, 1),
         keywords={"approximate": "approximate"},
         destination="grad_input",
+        broadcasts=False,  # oneDNN refuses
     )
     approximate: Approximate = "none"
 

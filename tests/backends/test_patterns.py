@@ -204,3 +204,13 @@ def test_slope_of_a_leaky_relu_is_taken_as_the_op_has_it() -> None:
     [step] = [step for step in schedule_of(program).steps if step.pattern == "leaky_relu_backward"]
     assert step.arguments == (torch.tensor(0.3).item(), False)
     assert LeakyRelu(0.3).negative_slope == 0.3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_slopes_of_linear_units_meet_a_cotangent_that_is_broadcast(dtype: torch.dtype) -> None:
+    x = graphc.placeholder("x", ("n", 3), dtype)
+    value = torch.randn(4, 3, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    for unit in (graphc.gelu, graphc.silu, graphc.elu, graphc.softplus):
+        gradient = grad(unit(x).sum(), x)
+        expected = graphc.compile([x], gradient, backend="reference")(value)
+        assert_same(graphc.compile([x], gradient, backend="torch")(value), expected)

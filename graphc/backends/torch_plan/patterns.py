@@ -175,6 +175,7 @@ def _broadcast_in_call(n: Node) -> Match | None:
         n.op.is_pointwise
         and call is not None
         and call.form == "out"
+        and call.broadcasts
         and any(isinstance(x.op, Broadcast) for x in n.inputs)
     ):
         return Match(call, _sources(n, *n.inputs), *call.arguments_of(n.op))
