@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from graphc.bench.disk import best as best_study
 from graphc.bench.disk import grid as grid_study
 from graphc.bench.disk import minitorch as minitorch_study
 from graphc.bench.disk import table1 as table1_study
@@ -84,6 +85,29 @@ def table1(options: Options, batch_size: int, published_runs: int) -> None:
 def minitorch(options: Options, variants: tuple[str, ...], compare: str | None) -> None:
     """The study of Reynaud, Taburet and Rinaldi: 110 runs of 160,000 steps, and the bootstrap."""
     minitorch_study.run(options, variants, compare == "torch")
+
+
+@disk.command()
+@click.option(
+    "--candidate",
+    "candidates",
+    multiple=True,
+    type=click.Choice([each.name for each in best_study.CANDIDATES]),
+    default=[each.name for each in best_study.CANDIDATES],
+    show_default="all of them",
+    help="What to choose from. May be given several times.",
+)
+@click.option(
+    "--tuning-sets",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Data sets for the choice, none of which is reported on.",
+)
+@study_options(runs=100, out="best")
+def best(options: Options, candidates: tuple[str, ...], tuning_sets: int) -> None:
+    """What a careful user gets from as many points: a choice by cross-validation, and 100 runs of it."""
+    best_study.run(options, candidates, tuning_sets)
 
 
 def _numbers(kind: Callable[[str], _T], least: float) -> Callable[[click.Context, click.Parameter, str], list[_T]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from graphc.bench.pictures import need_matplotlib
+from graphc.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,7 +40,10 @@ class Options:
     def __post_init__(self) -> None:
         if self.pictures:
             need_matplotlib()
-        self.out.mkdir(parents=True, exist_ok=True)
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot write to {self.out}: {error.strerror}") from None
 
     @cached_property
     def console(self) -> Console:

@@ -46,7 +46,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=160)
+    figure.savefig(path, dpi=120)
 
 
 def _panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
@@ -73,7 +73,7 @@ class Panel:
 
 def draw_curves(panels: Sequence[Panel], x_label: str, path: Path, columns: int = 2) -> None:
     """The first run as a thin line, the median of all runs as a thick one, and where nine tenths of the runs are."""
-    figure, all_axes = _panels(len(panels), columns, 5, 3.4)
+    figure, all_axes = _panels(len(panels), min(columns, len(panels)), 4.2, 3)
     for axes, panel in zip(all_axes, panels):
         for part, colour in LINES.items():
             values = numpy.array([run[f"{part}_{panel.quantity}"] for run in panel.runs], dtype=float)
@@ -82,7 +82,7 @@ def draw_curves(panels: Sequence[Panel], x_label: str, path: Path, columns: int 
                 low, middle, high = numpy.quantile(values, [0.05, 0.5, 0.95], axis=0)
                 axes.fill_between(panel.places, low, high, color=colour, alpha=0.15, linewidth=0)
                 axes.plot(panel.places, middle, color=colour, linewidth=1.6, label=f"{part}, median")
-            axes.plot(panel.places, values[0], color=colour, linewidth=0.6, label=f"{part}, one run")
+            axes.plot(panel.places, values[0], color=colour, linewidth=0.6, alpha=0.6, label=f"{part}, one run")
         if panel.log:
             axes.set_yscale("log")
         axes.set(title=panel.title, xlabel=x_label, ylabel=panel.label)
@@ -117,7 +117,7 @@ def draw_maps(maps: Sequence[tuple[str, Callable[[Array], Array], Samples]], pat
 
 def draw_histogram(values: Mapping[str, Sequence[float]], published: Interval, x_label: str, path: Path) -> None:
     """How many runs of each name came to which value; the published interval of the mean is grey."""
-    figure, all_axes = _panels(len(values), 2, 5, 2.6)
+    figure, all_axes = _panels(len(values), min(2, len(values)), 5, 2.6)
     everything = [value for each in values.values() for value in each]
     edges = numpy.linspace(min(everything), max(everything), 31).tolist()
     for axes, (name, each) in zip(all_axes, values.items()):
@@ -138,6 +138,7 @@ def draw_heat(
 ) -> None:
     """A table of numbers for each title, in colours of one logarithmic scale, and written in as percentages."""
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     finite = [value for table in tables.values() for line in table for value in line if value > 0]
     norm = LogNorm(min(finite), max(finite)) if finite else LogNorm(0.01, 1)
@@ -154,5 +155,8 @@ def draw_heat(
         axes.set_xticks(range(len(columns[1])), columns[1], fontsize=8)
         axes.set_yticks(range(len(rows[1])), rows[1], fontsize=8)
         axes.set(xlabel=columns[0], ylabel=rows[0])
-    figure.colorbar(image, ax=all_axes, shrink=0.7, label=label)
+    bar = figure.colorbar(image, ax=all_axes, shrink=0.8, label=label)
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
     _save(figure, path)

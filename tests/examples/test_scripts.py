@@ -36,6 +36,14 @@ def test_a_script_learns(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_an_ensemble_knows_where_it_knows_nothing(tmp_path: Path) -> None:
+    printed = run(str(ROOT / "examples" / "ensemble.py"), cwd=tmp_path)
+    found = re.search(r"they differ by ([0-9.]+); between, by ([0-9.]+)", printed)
+    assert found is not None, printed
+    assert float(found[2]) > 4 * float(found[1])
+    assert not list(tmp_path.iterdir())
+
+
 def test_weight_sharing_is_drawn_without_training(tmp_path: Path) -> None:
     picture = tmp_path / "net.svg"
     printed = run(

@@ -10,7 +10,7 @@ import torch
 
 from graphc.types import Array
 
-__all__ = ["CENTRE", "COUNT", "RADIUS", "Samples", "one_hot", "samples", "signs"]
+__all__ = ["CENTRE", "COUNT", "RADIUS", "TEST", "TRAIN", "TUNE", "Samples", "one_hot", "samples", "signs"]
 
 CENTRE = (0.5, 0.5)
 RADIUS = 1 / math.sqrt(2 * math.pi)
@@ -19,7 +19,8 @@ RADIUS = 1 / math.sqrt(2 * math.pi)
 COUNT = 1000
 """Points to train on, and as many to test on, in both reports."""
 
-TRAIN, TEST = 0, 1
+TRAIN, TEST, TUNE = 0, 1, 2
+"""Parts of a run: points to train on, to test on, and those of other data sets, on which choices are made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,14 @@ class Samples:
     def split(self, count: int) -> tuple[Samples, Samples]:
         """The first `count`, and the rest."""
         return Samples(self.points[:count], self.labels[:count]), Samples(self.points[count:], self.labels[count:])
+
+    def fold(self, number: int, folds: int) -> tuple[Samples, Samples]:
+        """All but every `folds`-th, from `number` on, and these: for cross-validation."""
+        held_out = torch.arange(len(self)) % folds == number
+        return (
+            Samples(self.points[~held_out], self.labels[~held_out]),
+            Samples(self.points[held_out], self.labels[held_out]),
+        )
 
 
 def samples(seed: int, run: int, part: int, count: int = COUNT) -> Samples:

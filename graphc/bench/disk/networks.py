@@ -8,7 +8,15 @@ from graphc import nn
 from graphc.ir import Tensor
 from graphc.ops import cat
 
-__all__ = ["ACTIVATIONS", "WeightSharing", "layers", "one_output", "score"]
+__all__ = ["ACTIVATIONS", "Square", "WeightSharing", "layers", "one_output", "score"]
+
+
+class Square(nn.Module):
+    """x²: with it, one hidden layer can draw any conic section, and a circle is one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.square()
+
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -17,6 +25,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "gelu": nn.GELU,
     "silu": nn.SiLU,
     "softplus": nn.Softplus,
+    "square": Square,
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +26,9 @@ __all__ = ["Programs", "Setting", "prepare"]
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to train one network. `targets` turns labels [n, 1] into what the loss compares with."""
+    """One way to train one network. `targets` turns labels [n, 1] into what the loss compares with, and `score` turns
+    outputs, and these targets, into what is above 1/2 for inside.
+    """
 
     name: str
     network: Callable[[], nn.Module]
@@ -36,6 +38,7 @@ class Setting:
     epochs: int
     targets: Callable[[Array], Array] = lambda labels: labels
     shuffle: bool = True
+    score: Callable[[Tensor], Tensor] = score
 
 
 class Programs:
@@ -54,7 +57,7 @@ class Programs:
         network = setting.network()
         output = network(self._points)
         self._loss = setting.loss(output, self._targets)
-        self._inside = score(output)
+        self._inside = setting.score(output)
         self._error = ((self._inside > 0.5) != (score(self._targets) > 0.5)).to(torch.float32).mean()
         self._updates = setting.optimizer(network.parameters()).minimize(self._loss)
 
@@ -97,9 +100,9 @@ class Programs:
         }
 
 
-def prepare(all_programs: Iterable[Programs]) -> None:
-    """Compile what a study needs, several at a time: a C compiler is a process of its own."""
+def prepare(all_programs: Iterable[Programs], names: Sequence[str] = ("train", "measure")) -> None:
+    """Compile the programs that a study needs, several at a time: a C compiler is a process of its own."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        wanted = [pool.submit(getattr, programs, name) for programs in all_programs for name in ("train", "measure")]
+        wanted = [pool.submit(getattr, programs, name) for programs in all_programs for name in names]
         for each in wanted:
             each.result()

@@ -10,13 +10,13 @@ from graphc.bench.disk.setting import Programs
 from graphc.runtime import Epoch, Outcome, Run, Sweep
 from graphc.state import State
 
-__all__ = ["LEARNED", "Result", "curves", "study"]
+__all__ = ["LEARNED", "Result", "curves", "runs_of", "seed_of", "study"]
 
 LEARNED = 0.4
 """A run whose training error is not below this has not learned: half of the points are inside, so guessing has 0.5."""
 
-SEEDS = 100_000
-"""Seeds of runs that a seed of the study is apart from the next."""
+RUNS, MEMBERS = 100_000, 100
+"""How many runs and members have seeds of their own."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Result:
         return self.train_error < LEARNED
 
 
-def seed_of(seed: int, run: int) -> int:
-    """The seed of the initial values of a run, and of the order of its samples."""
-    return seed * SEEDS + run
+def seed_of(seed: int, run: int, member: int = 0) -> int:
+    """The seed of the initial values and of the order of samples, of a run or of a member of its ensemble."""
+    return (seed * RUNS + run) * MEMBERS + member
 
 
 def runs_of(programs: Programs, runs: Sequence[int], seed: int) -> list[Run]:

@@ -115,11 +115,11 @@ def run(options: Options, batch_size: int, published_runs: int) -> None:
     _print(options, found, published_runs)
     steps = sum(result.steps for results in found for result in results)
     options.say(
-        f"{steps:,} steps in {done - compiled:.1f} s, after {compiled - start:.1f} s of compiling. Errors are parts of "
-        "the points misclassified, mean ± standard deviation over runs. 'Apart' is the distance between measured and "
-        f"published mean in standard errors, if the published ones are means of {published_runs} runs, which the "
-        f"report does not say; 'not learned' counts runs that misclassify {LEARNED:.0%} or more of what they were "
-        "trained on."
+        f"{steps:,} steps in {done - compiled:.1f} s, after {compiled - start:.1f} s of compiling. Errors are "
+        "percentages of points misclassified, mean ± standard deviation over runs. 'Apart' is the distance between "
+        f"measured and published mean in standard errors, if the published ones are means of {published_runs} runs, "
+        f"which the report does not say; 'not learned' counts runs that misclassify {LEARNED:.0%} or more of what they "
+        "were trained on."
     )
     _write(options, rows, found, batch_size, published_runs, done - compiled)
     if options.pictures:
@@ -130,10 +130,10 @@ def _print(options: Options, found: Sequence[Sequence[Result]], published_runs: 
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", padding=(0, 1))
-    table.add_column("row")
+    table.add_column("row", no_wrap=True)
     for part in ("train", "test"):
-        for heading in (f"{part} error,\npublished", "\nmeasured", "\napart"):
-            table.add_column(heading, justify="right")
+        for heading in (f"{part} error, %\npublished", "\nmeasured", "\napart"):
+            table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("not\nlearned", justify="right")
     table.add_column("µs per\nstep", justify="right")
     for results in found:
@@ -141,7 +141,9 @@ def _print(options: Options, found: Sequence[Sequence[Result]], published_runs: 
         for comparison in compare(results).values():
             mean, std = comparison.published
             distance = comparison.distance(published_runs)
-            cells += [f"{mean:.4f} ± {std:.4f}", f"{comparison.measured:.4f}", f"{distance:+.1f}"]
+            measured = comparison.measured
+            cells += [f"{100 * mean:.2f} ± {100 * std:.2f}", f"{100 * measured.mean:.2f} ± {100 * measured.std:.2f}"]
+            cells += [f"{distance:+.1f}"]
         not_learned = sum(not result.learned for result in results)
         step = sum(result.seconds for result in results) / sum(result.steps for result in results)
         table.add_row(results[0].setting, *cells, str(not_learned), f"{step * 1e6:.2f}")
@@ -201,7 +203,7 @@ def _draw(options: Options, rows: Sequence[Programs]) -> None:
             Panel(name, "loss", "loss", epochs, by_run),
         ]
     path = options.out / "table1-curves.png"
-    draw_curves(panels, "epoch", path)
+    draw_curves(panels, "epoch", path, columns=4)
     options.say(f"{path}: error and loss over epochs: run 0, the median of {len(by_run)} runs, and nine tenths of them")
     path = options.out / "table1-maps.png"
     draw_maps(maps, path)

@@ -1,0 +1,58 @@
+"""Means, deviations and bootstrap intervals: against formulas, and resample by resample."""
+
+from __future__ import annotations
+
+import math
+
+import numpy
+import pytest
+
+from graphc.bench import statistics
+from graphc.bench.statistics import Interval, bootstrap, spread
+
+VALUES = numpy.random.default_rng(0).normal(98.6, 0.5, 110).tolist()
+
+
+def test_spread() -> None:
+    found = spread([1.0, 2.0, 4.0])
+    assert (found.mean, found.runs) == (pytest.approx(7 / 3), 3)
+    assert found.std == pytest.approx(math.sqrt(7 / 3))
+    assert found.error == pytest.approx(math.sqrt(7) / 3)
+    assert f"{found:.2f}" == "2.33 ± 1.53"
+    assert math.isnan(spread([1.0]).std)
+
+
+def test_intervals() -> None:
+    interval = Interval(1.0, 2.0)
+    assert 1.0 in interval
+    assert 2.1 not in interval
+    assert interval.overlaps(Interval(2.0, 3.0))
+    assert interval.overlaps(Interval(0.0, 9.0))
+    assert not interval.overlaps(Interval(2.1, 3.0))
+    assert f"{interval:.1f}" == "[1.0, 2.0]"
+
+
+def test_the_bootstrap_of_the_mean_is_nearly_normal() -> None:
+    mean, std = bootstrap(VALUES, 100_000, 100, 0.99, seed=1)
+    deviation = numpy.std(VALUES) / 10
+    assert mean.low == pytest.approx(numpy.mean(VALUES) - 2.576 * deviation, abs=0.05 * deviation)
+    assert mean.high == pytest.approx(numpy.mean(VALUES) + 2.576 * deviation, abs=0.05 * deviation)
+    assert numpy.std(VALUES) in std
+    # The standard error of a standard deviation of n normal values is σ/√(2n).
+    assert std.high - std.low == pytest.approx(2 * 2.576 * numpy.std(VALUES) / math.sqrt(200), rel=0.15)
+
+
+def test_the_bootstrap_resample_by_resample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces of any size."""
+    monkeypatch.setattr(statistics, "CHUNK", 7)
+    found = bootstrap(VALUES[:5], 20, 4, 0.9, seed=3)
+    random = numpy.random.default_rng(3)
+    drawn = [random.integers(0, 5, (min(7, 20 - start), 4), dtype=numpy.uint32) for start in range(0, 20, 7)]
+    resamples = numpy.array(VALUES[:5])[numpy.concatenate(drawn)]
+    for interval, values in zip(found, (resamples.mean(axis=1), resamples.std(axis=1, ddof=1))):
+        assert [interval.low, interval.high] == pytest.approx(numpy.quantile(values, [0.05, 0.95]).tolist(), rel=1e-12)
+
+
+def test_the_bootstrap_depends_on_its_seed_alone() -> None:
+    assert bootstrap(VALUES, 1000, 100, 0.99, seed=1) == bootstrap(VALUES, 1000, 100, 0.99, seed=1)
+    assert bootstrap(VALUES, 1000, 100, 0.99, seed=1) != bootstrap(VALUES, 1000, 100, 0.99, seed=2)
