@@ -57,6 +57,13 @@ def disk() -> None:
     help="The report does not state it.",
 )
 @click.option(
+    "--sharing",
+    type=click.Choice(["features", "scalar"]),
+    default="features",
+    show_default=True,
+    help="What the network that shares weights makes of a coordinate: 25 numbers or one. The report does not state it.",
+)
+@click.option(
     "--published-runs",
     type=click.IntRange(min=1),
     default=10,
@@ -64,9 +71,9 @@ def disk() -> None:
     help="Runs of which the published means are taken to be. The report does not state it.",
 )
 @study_options(runs=100, out="table1")
-def table1(options: Options, batch_size: int, published_runs: int) -> None:
+def table1(options: Options, batch_size: int, sharing: str, published_runs: int) -> None:
     """The table of Peeters and Schlyter: MSE and BCE, SGD and Adam, shared weights."""
-    table1_study.run(options, batch_size, published_runs)
+    table1_study.run(options, batch_size, sharing, published_runs)
 
 
 @disk.command()
@@ -75,7 +82,7 @@ def table1(options: Options, batch_size: int, published_runs: int) -> None:
     "variants",
     multiple=True,
     type=click.Choice(list(minitorch_study.VARIANTS)),
-    default=["elements", "samples"],
+    default=["elements", "samples", "samples-in-order"],
     show_default=True,
     help="What the report leaves open: whether N counts elements or samples of a batch; -signs has targets of "
     "-1 and 1, -in-order does not shuffle. May be given several times.",

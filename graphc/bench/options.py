@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Options", "study_options"]
 
-WIDTH = 110
+WIDTH = 118
 """Columns of a table where the output is no terminal."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,12 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=120)
+    """As PNG with a palette: a third of the bytes, and nobody sees the difference."""
+    from PIL import Image  # which matplotlib needs
+
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=110, format="png")
+    Image.open(picture).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, format="png", optimize=True)
 
 
 def _panels(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
@@ -117,7 +123,7 @@ def draw_maps(maps: Sequence[tuple[str, Callable[[Array], Array], Samples]], pat
 
 def draw_histogram(values: Mapping[str, Sequence[float]], published: Interval, x_label: str, path: Path) -> None:
     """How many runs of each name came to which value; the published interval of the mean is grey."""
-    figure, all_axes = _panels(len(values), min(2, len(values)), 5, 2.6)
+    figure, all_axes = _panels(len(values), min(3, len(values)), 4, 2.6)
     everything = [value for each in values.values() for value in each]
     edges = numpy.linspace(min(everything), max(everything), 31).tolist()
     for axes, (name, each) in zip(all_axes, values.items()):

@@ -6,13 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 import numpy
 
-__all__ = ["Interval", "Spread", "bootstrap", "spread"]
+__all__ = ["Interval", "Spread", "bootstrap", "plausibility", "spread"]
 
 CHUNK = 50_000
 """Resamples that are drawn at a time."""
+
+GROUPS = 20_000
+"""Groups of runs that are drawn to see how plausible a published figure is."""
 
 
 @dataclass(frozen=True)
@@ -72,3 +76,17 @@ def bootstrap(
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     low, high = numpy.quantile(means, tails) + given.mean()
     return Interval(float(low), float(high)), Interval(*map(float, numpy.quantile(deviations, tails)))
+
+
+def plausibility(values: Sequence[float], mean: float, std: float, size: int, seed: int) -> tuple[float, float]:
+    """How plausible it is that a mean, and a standard deviation, are those of `size` such values.
+
+    Two-sided probabilities to be as far out, among groups drawn with replacement.
+    """
+    given = numpy.asarray(values, dtype=numpy.float64)
+    groups = given[numpy.random.default_rng(seed).integers(0, len(given), (GROUPS, size))]
+
+    def two_sided(drawn: numpy.ndarray[Any, Any], published: float) -> float:
+        return min(1.0, 2 * float(min((drawn <= published).mean(), (drawn >= published).mean())))
+
+    return two_sided(groups.mean(axis=1), mean), two_sided(groups.std(axis=1, ddof=1), std)

@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from graphc.bench import statistics
-from graphc.bench.statistics import Interval, bootstrap, spread
+from graphc.bench.statistics import Interval, bootstrap, plausibility, spread
 
 VALUES = numpy.random.default_rng(0).normal(98.6, 0.5, 110).tolist()
 
@@ -56,3 +56,15 @@ def test_the_bootstrap_resample_by_resample(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_bootstrap_depends_on_its_seed_alone() -> None:
     assert bootstrap(VALUES, 1000, 100, 0.99, seed=1) == bootstrap(VALUES, 1000, 100, 0.99, seed=1)
     assert bootstrap(VALUES, 1000, 100, 0.99, seed=1) != bootstrap(VALUES, 1000, 100, 0.99, seed=2)
+
+
+def test_plausibility() -> None:
+    mean, std = float(numpy.mean(VALUES)), float(numpy.std(VALUES))
+    assert min(plausibility(VALUES, mean, std, 10, seed=0)) > 0.5
+    # The mean of ten is 2 standard errors away in one case of twenty or so.
+    off, _ = plausibility(VALUES, mean + 2 * std / math.sqrt(10), std, 10, seed=0)
+    assert off == pytest.approx(0.0455, abs=0.02)
+    assert plausibility(VALUES, mean + 9 * std, std, 10, seed=0)[0] == 0
+    assert plausibility(VALUES, mean, 9 * std, 10, seed=0)[1] == 0
+    assert plausibility(VALUES, mean, 0.01 * std, 10, seed=0)[1] == 0
+    assert plausibility([1.0, 1.0], 1.0, 0.0, 10, seed=0) == (1.0, 1.0)

@@ -87,9 +87,15 @@ class _Scaled(nn.Module):
 
 
 CANDIDATES = (
-    Candidate("tanh", (2, 25, 25, 1), "tanh", 0.01, 25, 500),
-    Candidate("gelu", (2, 25, 25, 1), "gelu", 0.01, 25, 500),
-    Candidate("square", (2, 16, 1), "square", 0.02, 100, 1000, input_scale=3.5),
+    Candidate("tanh", (2, 25, 25, 25, 1), "tanh", 0.01, 25, 1000),
+    Candidate("relu", (2, 25, 25, 25, 1), "relu", 0.01, 25, 1000),
+    Candidate("gelu", (2, 25, 25, 1), "gelu", 0.01, 25, 1000),
+    Candidate("gelu, steep", (2, 25, 25, 1), "gelu", 0.01, 25, 1000, output_scale=100.0, weight_decay=0.03),
+    Candidate("gelu, deep", (2, 25, 25, 25, 1), "gelu", 0.01, 25, 1000, output_scale=1000.0, weight_decay=0.05),
+    Candidate("gelu, ensemble", (2, 25, 25, 1), "gelu", 0.01, 25, 1000, members=3),
+    Candidate("softplus, steep", (2, 16, 1), "softplus", 0.02, 50, 2000, input_scale=0.5, output_scale=300.0),
+    Candidate("square", (2, 16, 1), "square", 0.02, 100, 4000, input_scale=3.5),
+    Candidate("square, decay", (2, 16, 1), "square", 0.02, 100, 4000, input_scale=3.5, weight_decay=0.01),
 )
 
 

@@ -31,7 +31,7 @@ PUBLISHED_STD = Interval(0.53, 0.59)
 BATCH_SIZE, EPOCHS, LEARNING_RATE = 25, 4000, 0.01
 RESAMPLES, RESAMPLE_SIZE, CONFIDENCE = 10**6, 100, 0.99
 
-CURVE_RUNS, CURVE_EVERY = 4, 20
+CURVE_RUNS, CURVE_EVERY = 6, 20
 """Runs whose curves are drawn, and epochs from one point of a curve to the next."""
 
 
@@ -204,23 +204,29 @@ def _write(
 
 
 def _draw(options: Options, rows: Sequence[Programs], found: Sequence[Sequence[Result]]) -> None:
-    programs = rows[0]
-    name = programs.setting.name
-    recorded = [curves(programs, number, options.seed, CURVE_EVERY) for number in range(min(options.runs, CURVE_RUNS))]
-    state, epochs, _ = recorded[0]
-    iterations = [epoch * -(-COUNT // BATCH_SIZE) for epoch in epochs]
-    by_run = [each for _, _, each in recorded]
+    panels, maps = [], []
+    for programs in rows:
+        name = programs.setting.name
+        recorded = [
+            curves(programs, number, options.seed, CURVE_EVERY) for number in range(min(options.runs, CURVE_RUNS))
+        ]
+        state, epochs, _ = recorded[0]
+        iterations = [epoch * -(-COUNT // BATCH_SIZE) / 1000 for epoch in epochs]
+        by_run = [each for _, _, each in recorded]
+        panels += [
+            Panel(f"{name}: loss", "loss", "loss", iterations, by_run),
+            Panel(
+                f"{name}: accuracy", "error", "accuracy, %", iterations, by_run, False, lambda error: 100 * (1 - error)
+            ),
+        ]
+        maps.append((name, partial(programs.predict, state=state), samples(options.seed, 0, TEST)))
     path = options.out / "minitorch-curves.png"
-    panels = [
-        Panel(f"{name}: loss", "loss", "mean squared error", iterations, by_run),
-        Panel(f"{name}: accuracy", "error", "accuracy, %", iterations, by_run, False, lambda error: 100 * (1 - error)),
-    ]
-    draw_curves(panels, "iteration", path)
+    draw_curves(panels, "iteration, in thousands", path)
     options.say(f"{path}: loss and accuracy over iterations: run 0, and the median of {len(by_run)} runs")
     path = options.out / "minitorch-accuracy.png"
     accuracies = {results[0].setting: [100 * (1 - result.test_error) for result in results] for results in found}
     draw_histogram(accuracies, PUBLISHED_MEAN, "test accuracy, %", path)
     options.say(f"{path}: the test accuracy of all runs")
-    path = options.out / "minitorch-map.png"
-    draw_maps([(name, partial(programs.predict, state=state), samples(options.seed, 0, TEST))], path)
-    options.say(f"{path}: what the network of run 0 says of every point, and the test points that it misclassifies")
+    path = options.out / "minitorch-maps.png"
+    draw_maps(maps, path)
+    options.say(f"{path}: what each network of run 0 says of every point, and the test points that it misclassifies")

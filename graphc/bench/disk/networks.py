@@ -45,12 +45,16 @@ def one_output() -> nn.Sequential:
 
 
 class WeightSharing(nn.Module):
-    """Both coordinates go through the same layers, and a head sees the two results side by side. [1] gives no sizes."""
+    """Both coordinates go through the same layers, and a head sees the two results side by side.
 
-    def __init__(self) -> None:
+    [1] says no more than this. Of `features`, 1-25-25-25 for each coordinate and 50-1; else 1-25-25-25-1 and 2-1.
+    """
+
+    def __init__(self, features: bool = True) -> None:
         super().__init__()
-        self.coordinate = layers((1, 25, 25), ("tanh", "relu"))
-        self.head = layers((50, 25, 1), ("relu", "sigmoid"))
+        widths = (1, 25, 25, 25) if features else (1, 25, 25, 25, 1)
+        self.coordinate = layers(widths, ("tanh", "relu", "relu"))
+        self.head = layers((2 * widths[-1], 1), ("sigmoid",))
 
     def forward(self, points: Tensor) -> Tensor:
         sides = [self.coordinate(points[:, :1]), self.coordinate(points[:, 1:])]

@@ -58,7 +58,7 @@ class Programs:
         output = network(self._points)
         self._loss = setting.loss(output, self._targets)
         self._inside = setting.score(output)
-        self._error = ((self._inside > 0.5) != (score(self._targets) > 0.5)).to(torch.float32).mean()
+        self._error = ((self._inside > 0.5) != (score(self._targets) > 0.5)).to(torch.float64).mean()
         self._updates = setting.optimizer(network.parameters()).minimize(self._loss)
 
     # One thread each: a sweep has its workers, and steps as small as these only lose time if threads share them.
