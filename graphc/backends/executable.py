@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from graphc.state import State
 from graphc.types import Array
@@ -47,6 +47,10 @@ class Bound(Protocol):
 class Loop(Protocol):
     """A training run that does without Python between two steps, and can be gone on with."""
 
+    def look_at(self, held_out: Any) -> Loop:
+        """The same run, with an epoch of `held_out` after each of its own: a Loop of the same kind, without updates."""
+        ...
+
     @property
     def threads(self) -> int | None:
         """How many threads the work is worth; None for as many as there are."""
@@ -67,7 +71,7 @@ class Loop(Protocol):
 
     def results(self, first: int, last: int) -> Iterable[tuple[Sequence[float], float]]:
         """For epochs `first` (counted from 0) up to before `last`, done by the last `advance`: the means of the scalar
-        outputs, weighted by samples, and the seconds that the epoch took.
+        outputs, weighted by samples, then those of the held-out run; and the seconds that the epoch took without it.
         """
         ...
 

@@ -101,19 +101,15 @@ def fit(
     arrays, arrays_held_out = check(program, data, batch_size, epochs, seed, state, validation)
     held_out = None
     if validation is not None and arrays_held_out is not None:
-        held_out = _Validation(_Run(validation[0], arrays_held_out, batch_size, epochs, None, state))
+        held_out = _Run(validation[0], arrays_held_out, batch_size, epochs, None, state)
     history = History()
     steps = -(-len(arrays[0]) // batch_size)
     if any(cell.role is Role.RANDOM for cell in program.graph.cells):
         with DeferredInterrupt(), program.running(state):
             program.reseed(seed, state)
-    run = _Run(program, arrays, batch_size, epochs, seed if shuffle else None, state)
-    step_by_step = validation is not None or on_epoch is not None
+    run = _Run(program, arrays, batch_size, epochs, seed if shuffle else None, state, held_out)
     with reporting(epochs) as report:
-        for number, metrics, seconds in run.epoch_by_epoch(several_at_a_time=not step_by_step):
-            if held_out is not None:
-                found = held_out.next_means()
-                metrics.update({f"validation_{name}": value for name, value in found.items()})
+        for number, metrics, seconds in run.epoch_by_epoch(several_at_a_time=on_epoch is None):
             history.add(metrics, seconds, steps)
             report(number, metrics)
             if on_epoch is not None:
@@ -126,7 +122,7 @@ def fit(
 
 @dataclass(frozen=True)
 class _Run:
-    """What does not change during a run. `seed` is None for data in order."""
+    """What does not change during a run. `seed` is None for data in order; `held_out` has no updates."""
 
     program: Runner
     data: Sequence[Array]
@@ -134,6 +130,7 @@ class _Run:
     epochs: int
     seed: int | None
     state: State
+    held_out: _Run | None = None
 
     def epoch_by_epoch(self, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
         """Number, means and seconds of each epoch, once it is done; maybe of several, once all of them are."""
@@ -141,22 +138,35 @@ class _Run:
         return self._in_python(0) if loop is None else self._natively(loop, several_at_a_time)
 
     def loop(self, first: int) -> Loop | None:
-        return self.program.loop(self.data, self.batch_size, self.epochs, first, self.seed, self.state)
+        loop = self.program.loop(self.data, self.batch_size, self.epochs, first, self.seed, self.state)
+        if loop is None or self.held_out is None:
+            return loop
+        held_out = self.held_out.loop(first)
+        return None if held_out is None else loop.look_at(held_out)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the means: those of the scalar outputs, then on held-out data."""
+        names = [name for _, name in self.program.scalar_outputs]
+        return names if self.held_out is None else [*names, *(f"validation_{name}" for name in self.held_out.names)]
 
     # The State is reserved for an epoch, or some hundredths of a second, and not between: `on_epoch` may restore
     # parameters, or train something else. An interrupt on the way in or out would leave it reserved for ever.
 
     def _in_python(self, first: int) -> Iterator[tuple[int, dict[str, float], float]]:
-        samples = len(self.data[0])
+        samples, held_out = len(self.data[0]), self.held_out
         for number in range(first + 1, self.epochs + 1):
             start = time.perf_counter()
             order = None if self.seed is None else permutation(samples, self.seed, number - 1).to(self.state.device)
             with DeferredInterrupt(), self.program.running(self.state):
-                metrics = _pass_over(self.program, self.data, order, self.batch_size, self.state)
-            yield number, metrics, time.perf_counter() - start
+                means = _pass_over(self.program, self.data, order, self.batch_size, self.state)
+            seconds = time.perf_counter() - start
+            if held_out is not None:
+                means += _pass_over(held_out.program, held_out.data, None, self.batch_size, self.state)
+            yield number, dict(zip(self.names, means, strict=True)), seconds
 
     def _natively(self, loop: Loop, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
-        names = [name for _, name in self.program.scalar_outputs]
+        names = self.names
         done = 0
         while done < self.epochs:
             with DeferredInterrupt(), self.program.running(self.state):
@@ -173,42 +183,18 @@ class _Run:
             yield from self._in_python(done)
 
 
-class _Validation:
-    """Means over data that is held out, again and again."""
-
-    def __init__(self, run: _Run) -> None:
-        self._run = run
-        self._loop = run.loop(0)
-        self._done = 0
-
-    def next_means(self) -> dict[str, float]:
-        run, loop = self._run, self._loop
-        if loop is None:
-            return _pass_over(run.program, run.data, None, run.batch_size, run.state)
-        with DeferredInterrupt() as interrupt:
-            if not loop.is_current(run.state):
-                moved = self._loop = run.loop(self._done)
-                if moved is None:  # to another device
-                    return _pass_over(run.program, run.data, None, run.batch_size, run.state)
-                loop = moved
-            while loop.epoch == self._done and not interrupt.requested:
-                run.program.advance(loop, self._done + 1)
-            means = [means for means, _ in loop.results(self._done, loop.epoch)]
-            self._done = loop.epoch
-        return dict(zip((name for _, name in run.program.scalar_outputs), means[-1] if means else (), strict=False))
-
-
 def evaluate(program: Runner, data: Sequence[object], batch_size: int | None, state: State) -> dict[str, float]:
     """See `Program.evaluate`. `program` has no updates."""
     if batch_size is not None:
         _check_count("batch_size", batch_size, 1)
     arrays = _batched(program, data, state, "data")
-    return _pass_over(program, arrays, None, batch_size or len(arrays[0]), state)
+    means = _pass_over(program, arrays, None, batch_size or len(arrays[0]), state)
+    return {name: mean for (_, name), mean in zip(program.scalar_outputs, means)}
 
 
 def _pass_over(
     program: Runner, arrays: Sequence[Array], order: Array | None, batch_size: int, state: State
-) -> dict[str, float]:
+) -> list[float]:
     """Run the program on every batch once. Returns the means of its scalar outputs, weighted by samples."""
     scalars = program.scalar_outputs
     totals = [torch.zeros((), dtype=torch.float64, device=state.device) for _ in scalars]
@@ -222,7 +208,7 @@ def _pass_over(
             seen += rows
             if interrupt.requested:
                 break
-    return {name: total.item() / seen if seen else math.nan for total, (_, name) in zip(totals, scalars)}
+    return [total.item() / seen if seen else math.nan for total in totals]
 
 
 def _batches(arrays: Sequence[Array], order: Array | None, batch_size: int) -> Iterator[tuple[Array, ...]]:

@@ -37,7 +37,8 @@ void graphc_shuffle(long samples, u64 seed, u64 epoch, u64 stream, int bits, u64
 }
 
 /* A training run. `epoch` and `position` (in samples) say where it is; a call goes on until `epochs` are done or about
-   `budget` seconds have passed. The fields up to `history` are set by the caller and never change. */
+   `budget` seconds have passed. The fields up to `history` are set by the caller and never change. After each epoch,
+   `look` goes through the run `held_out` once, if there is one; an epoch is done when that is, too. */
 struct graphc_run {
   const long *whole, *last; /* sizes of a batch, and of the last one of an epoch */
   void **b;
@@ -56,6 +57,8 @@ struct graphc_run {
   double *totals;
   long first, epoch, position, epochs;
   double budget;
+  void (*look)(struct graphc_run *);
+  struct graphc_run *held_out;
 };
 
 struct graphc_time { long seconds, nanoseconds; };
@@ -127,13 +130,21 @@ void graphc_fit(struct graphc_run *run) {
       }
     }
     if (run->position == run->samples) {
-      const double now = graphc_now();
+      double now = graphc_now();
       run->seconds[run->epoch - run->first] += now - before;
-      before = now;
       unseen = 0;
-      late = now - start > run->budget;
       for (long k = 0; k < run->scalars; k++)
         run->history[(run->epoch - run->first) * run->scalars + k] = run->totals[k] / run->samples;
+      if (run->held_out) {
+        graphc_leave(run->whole, run->b);
+        run->held_out->epochs = run->epoch + 1;
+        run->look(run->held_out);
+        graphc_enter(run->whole, run->b);
+        now = graphc_now();
+        if (run->held_out->epoch == run->epoch) break;
+      }
+      before = now;
+      late = now - start > run->budget;
       run->epoch++;
       run->position = 0;
     }

@@ -61,6 +61,8 @@ class _Run(ctypes.Structure):
         ("position", _Long),
         ("epochs", _Long),
         ("budget", _Double),
+        ("look", _Pointer),
+        ("held_out", _Pointer),
     ]
 
 
@@ -148,6 +150,14 @@ class NativeLoop:
             budget=BUDGET,
         )
         self._keep.append(data)
+        self._held_out: NativeLoop | None = None
+
+    def look_at(self, held_out: NativeLoop) -> NativeLoop:
+        """The same run, with an epoch of `held_out`, which updates nothing, after each of its own."""
+        self._held_out = held_out
+        self._run.held_out = ctypes.addressof(held_out._run)
+        self._run.look = ctypes.cast(held_out._library.graphc_fit, _Pointer).value
+        return self
 
     @property
     def threads(self) -> int | None:
@@ -156,7 +166,8 @@ class NativeLoop:
 
     def is_current(self, state: State) -> bool:
         """Whether the State still keeps its values where this run reads and writes them."""
-        return self._bound.is_current(state)
+        held_out = self._held_out
+        return self._bound.is_current(state) and (held_out is None or held_out.is_current(state))
 
     @property
     def epoch(self) -> int:
@@ -164,20 +175,32 @@ class NativeLoop:
 
     def advance(self, epochs: int) -> None:
         """Go on until `epochs` are done, or for a while. What earlier calls have left is forgotten."""
+        self._begin()
+        if self._held_out is not None:
+            self._held_out._begin()
+        self._run.epochs = min(epochs, self._run.first + len(self._seconds))
+        self._library.graphc_fit(ctypes.addressof(self._run))
+
+    def _begin(self) -> None:
+        """Let results begin with the epoch that is next, or half done."""
         run = self._run
         begun = self._seconds[run.epoch - run.first].item() if run.position else 0.0
         self._seconds.zero_()
         self._seconds[0] = begun
         run.first = run.epoch
-        run.epochs = min(epochs, run.first + len(self._seconds))
         for sizes in self._sizes:
             sizes[-1] = thread_count()
-        self._library.graphc_fit(ctypes.addressof(self._run))
 
     def results(self, first: int, last: int) -> Iterator[tuple[list[float], float]]:
-        """Means of the scalar outputs and seconds of the epochs that the last call has done, counted from 0."""
+        """Means of the scalar outputs, then of those on held-out data, and seconds of the epochs that the last call has
+        done, counted from 0.
+        """
         done = slice(first - self._run.first, last - self._run.first)
-        return zip(self._history[done].tolist(), self._seconds[done].tolist(), strict=True)
+        seconds = self._seconds[done].tolist()
+        if self._held_out is None:
+            return zip(self._history[done].tolist(), seconds, strict=True)
+        both = torch.cat([self._history[done], self._held_out._history[done]], dim=1)
+        return zip(both.tolist(), seconds, strict=True)
 
     def _bytes(self, nbytes: int) -> int:
         memory = torch.zeros(nbytes + 64, dtype=torch.uint8, device="cpu")

@@ -7,10 +7,12 @@ import signal
 import threading
 import time
 
+import pytest
 import torch
 
 import graphc
 from graphc import Parameter, nn, optim
+from graphc.backends.c import loop
 from graphc.backends.c.executable import NativeExecutable
 from graphc.expr.philox import SHUFFLE
 from graphc.runtime.shuffle import permutation
@@ -90,3 +92,36 @@ def test_an_interrupt_ends_a_run_within_a_second() -> None:
             train(data[:2])  # the State is free
     finally:
         signal.signal(signal.SIGINT, outer)
+
+
+@pytest.mark.parametrize("kept", [1, 3, 4096])
+def test_a_run_is_the_same_however_often_it_comes_back(kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the middle of validation, of which one pass is longer than an epoch here."""
+    train = program()
+    data, held_out = (torch.randn(64, 2), torch.randn(64, 1)), (torch.randn(900, 2), torch.randn(900, 1))
+    expected, state = train.new_state(seed=1), train.new_state(seed=1)
+    options = {"batch_size": 5, "epochs": 10, "seed": 2, "validation": held_out}
+    history = train.fit(*data, state=expected, **options)
+    monkeypatch.setattr(loop, "BUDGET", 0.0)
+    monkeypatch.setattr(loop, "KEPT_EPOCHS", kept)
+    calls = []
+    advance = loop.NativeLoop.advance
+    monkeypatch.setattr(loop.NativeLoop, "advance", lambda self, epochs: (calls.append(epochs), advance(self, epochs)))
+    again = train.fit(*data, state=state, **options)
+    assert len(calls) > 15, "more than once in an epoch"
+    assert again.metrics == history.metrics
+    assert list(history.metrics) == ["loss", "validation_loss"]
+    assert all(0 < seconds < 1 for seconds in again.seconds)
+    for name in state:
+        assert_same(state[name], expected[name], name, bits=True)
+
+
+def test_validation_is_part_of_the_native_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = program()
+    data = torch.randn(64, 2), torch.randn(64, 1)
+    calls = []
+    advance = loop.NativeLoop.advance
+    monkeypatch.setattr(loop.NativeLoop, "advance", lambda self, epochs: (calls.append(epochs), advance(self, epochs)))
+    train.fit(*data, batch_size=5, epochs=10, validation=data)
+    assert set(calls) == {10}
+    assert len(calls) < 5, "Python would be asked after each epoch"
