@@ -117,6 +117,16 @@ def _training(b: Builder) -> Case:
     return _case(b, outputs, updates=dict(b.random.sample(list(updates.items()), len(updates))), loss=loss)
 
 
+def _rate(b: Builder, lr: float) -> float | optim.Rate:
+    """A learning rate that changes within the few steps of a trial, or stays."""
+    if b.chance(0.6):
+        return lr
+    rate: optim.Rate = b.random.choice(
+        [optim.Cosine(lr, steps=3, end=lr / 10), optim.StepDecay(lr, every=2), optim.Exponential(lr, gamma=0.5)]
+    )
+    return optim.Warmup(2, rate) if b.chance(0.3) else rate
+
+
 def _optimised(b: Builder, loss: Tensor, variables: Sequence[Variable]) -> Mapping[Variable, Tensor]:
     parameters = [x for x in variables if isinstance(x, Parameter) and b.chance(0.85)]
     if not parameters:
@@ -130,9 +140,10 @@ def _optimised(b: Builder, loss: Tensor, variables: Sequence[Variable]) -> Mappi
     ]
     optimizer: optim.Optimizer
     if b.chance(0.5):
-        optimizer = optim.SGD(parameters, 0.1, weight_decay=decay, **b.random.choice(momentums))
+        optimizer = optim.SGD(parameters, _rate(b, 0.1), weight_decay=decay, **b.random.choice(momentums))
     else:
-        optimizer = optim.Adam(parameters, 0.01, eps=1e-3, weight_decay=decay, amsgrad=b.chance(0.3))
+        kind = b.random.choice([optim.Adam, optim.AdamW])
+        optimizer = kind(parameters, _rate(b, 0.01), eps=1e-3, weight_decay=decay, amsgrad=b.chance(0.3))
     try:
         return dict(optimizer.minimize(loss))
     except graphc.GradientError:
