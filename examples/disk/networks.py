@@ -42,8 +42,15 @@ class WeightSharing(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.coordinate = nn.Sequential(nn.Linear(1, 25), nn.Tanh())
-        self.head = nn.Sequential(nn.Linear(50, 25), nn.ReLU(), nn.Linear(25, 1), nn.Sigmoid())
+        self.coordinate = nn.Sequential(
+            nn.Linear(1, 25),
+            nn.Tanh(),
+            nn.Linear(25, 25),
+            nn.ReLU(),
+            nn.Linear(25, 25),
+            nn.ReLU(),
+        )
+        self.head = nn.Sequential(nn.Linear(50, 1), nn.Sigmoid())
 
     def forward(self, points: graphc.Tensor) -> graphc.Tensor:
         sides = [self.coordinate(points[:, :1]), self.coordinate(points[:, 1:])]
