@@ -59,9 +59,9 @@ class StateError(GraphcError, ValueError):
 class SweepError(GraphcError, RuntimeError):
     """Runs of a Sweep failed. `errors` has what each raised, by the number of the run."""
 
-    def __init__(self, message: str, errors: dict[int, Exception]) -> None:
+    def __init__(self, message: str, errors: dict[int, Exception] | None = None) -> None:
         super().__init__(message)
-        self.errors = errors
+        self.errors = errors or {}
 
 
 class VerifyError(GraphcError, AssertionError):

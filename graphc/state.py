@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import torch
 
 from graphc.dims import Size
-from graphc.errors import StateError
+from graphc.errors import StateError, brief
 from graphc.ir import Cell, Node, Role, Tensor, apply
 from graphc.ops import CellValue
 from graphc.types import Array, TensorType, as_array, check_dtype, dtype_name
@@ -34,14 +34,18 @@ class Variable(Tensor):
         *,
         name: str = "",
         role: Role = Role.SLOT,
-        initial: Callable[[], Array] | None = None,
+        initial: Callable[[torch.Generator | None], Array] | None = None,
     ) -> None:
-        """Start from a copy of `value`. `initial` draws what `new_state(seed=...)` starts from; None: `value`."""
+        """Start from a copy of `value`. `initial` draws what `new_state(seed=...)` starts from; None: `value`.
+
+        It draws from the generator that it is given, and never from torch's, which all threads share:
+        `Parameter(torch.randn(3), initial=lambda generator: torch.randn(3, generator=generator))`.
+        """
         with torch.inference_mode(False):  # what is made in inference mode could not be updated outside it
             start = as_array(value).clone(memory_format=torch.contiguous_format)
         check_dtype(start.dtype)
-        # Not `start.clone`: programs write into `start`.
-        draw = initial or start.clone().clone
+        first = start.clone()  # programs write into `start`
+        draw = initial or (lambda generator: first.clone())
         cell = Cell(name, TensorType(tuple(start.shape), start.dtype), role, start, draw)
         self.cell = cell
         self._node = apply(CellValue(cell)).node
@@ -99,7 +103,7 @@ class Variable(Tensor):
         cell, draw = self.cell, self.cell.initial
         cell.type = TensorType(cell.type.shape, check_dtype(dtype))
         cell.value = cell.value.to(dtype)
-        cell.initial = lambda: draw().to(dtype)
+        cell.initial = lambda generator: draw(generator).to(dtype)
         self._node = replace(self._node, type=cell.type)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
@@ -120,7 +124,9 @@ class Parameter(Variable):
 
     __slots__ = ()
 
-    def __init__(self, value: object, *, name: str = "", initial: Callable[[], Array] | None = None) -> None:
+    def __init__(
+        self, value: object, *, name: str = "", initial: Callable[[torch.Generator | None], Array] | None = None
+    ) -> None:
         super().__init__(value, name=name, role=Role.PARAMETER, initial=initial)
 
 
@@ -142,7 +148,6 @@ def assign(cell: Cell, destination: Array, value: object) -> None:
 
 _default_busy: set[Cell] = set()
 _busy_lock = threading.Lock()
-_drawing = threading.Lock()  # torch's default generator is one for all threads
 
 
 class _Reservation:
@@ -245,13 +250,18 @@ class State:
             return State(self.cells, {cell: self.read(cell).clone() for cell in self.cells})
 
     def redrawn(self, seed: int) -> State:
-        """An independent State with the initial values that construction after `torch.manual_seed(seed)` would give."""
+        """An independent State with the initial values that construction after `torch.manual_seed(seed)` would give.
+
+        Raises StateError for a seed that torch does not take.
+        """
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**64:
+            raise StateError(f"a seed is an integer from 0 to 2⁶⁴ - 1, not {brief(seed)}")
         values = {}
-        with _drawing, torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.no_grad():
-            torch.default_generator.manual_seed(seed)  # the devices' generators stay as they are
+        generator = torch.Generator("cpu").manual_seed(seed)
+        with torch.inference_mode(False), torch.no_grad():
             for cell in sorted(self.cells, key=lambda cell: cell.serial):
                 fresh = torch.empty(self.read(cell).shape, dtype=cell.type.dtype, device=self.device)
-                values[cell] = fresh.copy_(cell.initial())
+                values[cell] = fresh.copy_(cell.initial(generator))
         return State(self.cells, values)
 
     def to(self, device: torch.device | str) -> State:

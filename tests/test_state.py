@@ -213,13 +213,13 @@ def test_a_value_without_a_draw_starts_where_it_started(backend: str) -> None:
 @pytest.mark.parametrize(
     "initial",
     [
-        lambda: torch.arange(6.0).reshape(3, 2).T,
-        lambda: torch.nn.Parameter(torch.arange(6.0).reshape(3, 2).T.contiguous()),
-        lambda: torch.arange(6.0, dtype=torch.float64).reshape(3, 2).T,
+        lambda _: torch.arange(6.0).reshape(3, 2).T,
+        lambda _: torch.nn.Parameter(torch.arange(6.0).reshape(3, 2).T.contiguous()),
+        lambda _: torch.arange(6.0, dtype=torch.float64).reshape(3, 2).T,
     ],
     ids=["strided", "torch.nn.Parameter", "dtype"],
 )
-def test_draws_of_any_kind(initial: Callable[[], torch.Tensor], backend: str) -> None:
+def test_draws_of_any_kind(initial: Callable[[torch.Generator | None], torch.Tensor], backend: str) -> None:
     p = Parameter(torch.zeros(2, 3), name="p", initial=initial)
     q = Parameter(torch.zeros(2), name="q")
     rate = Variable(torch.tensor(2.0))

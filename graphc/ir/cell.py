@@ -26,7 +26,8 @@ class Role(enum.Enum):
 
 
 class Cell:
-    """Compared by identity. `value` is the live value in the default State; `initial` draws a fresh one.
+    """Compared by identity. `value` is the live value in the default State; `initial` draws a fresh one, on the CPU
+    from the generator that it is given, or if None from torch's.
 
     `type` has no symbolic sizes. `name` is only a label, set by the module that owns the cell. `serial` counts cells in
     the order of their construction, which is the order in which initial values are drawn.
@@ -35,7 +36,12 @@ class Cell:
     __slots__ = ("__weakref__", "initial", "name", "role", "serial", "type", "value")
 
     def __init__(
-        self, name: str, type: TensorType, role: Role, value: torch.Tensor, initial: Callable[[], torch.Tensor]
+        self,
+        name: str,
+        type: TensorType,
+        role: Role,
+        value: torch.Tensor,
+        initial: Callable[[torch.Generator | None], torch.Tensor],
     ) -> None:
         self.name = name
         self.type = type

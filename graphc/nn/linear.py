@@ -42,17 +42,20 @@ class Linear(Module):
         if not dtype.is_floating_point:
             raise complaint(DTypeError, "Linear", f"parameters have a floating dtype, not {dtype_name(dtype)}")
 
-        def weight() -> Array:
+        def weight(generator: torch.Generator | None) -> Array:
             # √5 makes the bound 1/√in_features but for rounding, and the bits are to be torch's.
-            empty = torch.empty(out_features, in_features, device=device, dtype=dtype)
-            return torch.nn.init.kaiming_uniform_(empty, a=math.sqrt(5))
+            empty = torch.empty(
+                out_features, in_features, device=generator.device if generator else device, dtype=dtype
+            )
+            return torch.nn.init.kaiming_uniform_(empty, a=math.sqrt(5), generator=generator)
 
-        def shift() -> Array:
+        def shift(generator: torch.Generator | None) -> Array:
             bound = 1 / math.sqrt(in_features) if in_features else 0.0
-            return torch.empty(out_features, device=device, dtype=dtype).uniform_(-bound, bound)
+            empty = torch.empty(out_features, device=generator.device if generator else device, dtype=dtype)
+            return empty.uniform_(-bound, bound, generator=generator)
 
-        self.weight = Parameter(weight(), initial=weight)
-        self.bias = Parameter(shift(), initial=shift) if bias else None
+        self.weight = Parameter(weight(None), initial=weight)
+        self.bias = Parameter(shift(None), initial=shift) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)

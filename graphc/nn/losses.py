@@ -85,9 +85,10 @@ class BCELoss(_Loss):
 
 
 class BCEWithLogitsLoss(_Loss):
-    """BCELoss of sigmoid(x), computed from the logits x: w·((1 - t)·x + (1 + (pos_weight - 1)·t)·log(1 + e⁻ˣ)).
+    """BCELoss of sigmoid(x), computed from the logits x: w·(pos_weight·t·log(1 + e⁻ˣ) + (1 - t)·log(1 + eˣ)).
 
-    It stays exact where the probability rounds to 0 or 1. `weight` and `pos_weight` broadcast to the target's shape.
+    For targets of 0 and 1, it and its gradient keep all digits where the probability is close to the target. `weight`
+    and `pos_weight` broadcast to the target's shape.
     Source: `torch.nn.BCEWithLogitsLoss`.
     """
 
@@ -103,11 +104,11 @@ class BCEWithLogitsLoss(_Loss):
         self.pos_weight = pos_weight if pos_weight is None or isinstance(pos_weight, Tensor) else constant(pos_weight)
 
     def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
-        # Above the threshold e⁻ˣ is all that softplus leaves out; 80 is as far as float32 has an exponential.
-        missed = softplus(-prediction, threshold=80.0)
+        # Above its threshold softplus leaves out what is below e⁻⁸⁰; float32 has no exponential of much more.
+        missed = target * softplus(-prediction, threshold=80.0)
         if self.pos_weight is not None:
-            missed = missed * (1.0 + (self.pos_weight.to(target.dtype).broadcast_to(target.shape) - 1.0) * target)
-        terms = (1.0 - target) * prediction + missed
+            missed = missed * self.pos_weight.to(target.dtype).broadcast_to(target.shape)
+        terms = missed + (1.0 - target) * softplus(prediction, threshold=80.0)
         return terms if self.weight is None else terms * self.weight.to(terms.dtype).broadcast_to(terms.shape)
 
 

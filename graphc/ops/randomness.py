@@ -30,11 +30,12 @@ COUNTER = TensorType((2,), torch.int64)
 def counter() -> Cell:
     """A counter at step 0, with the seed that torch's generator was given last; nothing is drawn from it."""
 
-    def start() -> Array:
-        return torch.tensor([as_int64(torch.initial_seed()), 0])
+    def start(generator: torch.Generator | None) -> Array:
+        seed = torch.initial_seed() if generator is None else generator.initial_seed()
+        return torch.tensor([as_int64(seed), 0])
 
     with torch.inference_mode(False):  # what is made in inference mode could not be updated outside it
-        return Cell("dropout", COUNTER, Role.RANDOM, start(), start)
+        return Cell("dropout", COUNTER, Role.RANDOM, start(None), start)
 
 
 @dataclass(frozen=True)

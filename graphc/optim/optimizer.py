@@ -17,6 +17,7 @@ from graphc.optim.hyper import number
 from graphc.optim.rates import LearningRate, Owner, Rate
 from graphc.optim.updates import Updates
 from graphc.state import Parameter, Variable
+from graphc.types import Array
 
 __all__ = ["Optimizer"]
 
@@ -97,6 +98,8 @@ class Optimizer:
 
     def _rate(self, lr: LearningRate) -> Tensor:
         """The learning rate of the present step. It counts steps if it is a function of them."""
+        if isinstance(lr, type):
+            raise StateError(f"{type(self).__name__}: lr is the class {lr.__name__}, not one of its instances")
         if isinstance(lr, Rate) or callable(lr):
             return Owner(type(self).__name__, self._hyper_of_rate).rate(lr, self._counter())
         self.lr = self._hyper("lr", lr)
@@ -120,9 +123,13 @@ class Optimizer:
         """A slot for each parameter, zeros of the parameter's type."""
         slots = {}
         for i, parameter in enumerate(self.params):
-            zeros = partial(torch.zeros_like, parameter.value)
-            slots[parameter] = Variable(zeros(), name=f"{parameter.name or i}.{name}", initial=zeros)
+            zeros = partial(_zeros_like, parameter)
+            slots[parameter] = Variable(zeros(None), name=f"{parameter.name or i}.{name}", initial=zeros)
         return slots
+
+
+def _zeros_like(parameter: Parameter, generator: torch.Generator | None) -> Array:
+    return torch.zeros_like(parameter.value)
 
 
 def _checked(kind: str, params: Iterable[Parameter]) -> tuple[Parameter, ...]:

@@ -68,7 +68,7 @@ class Cosine(Rate):
 
     def at(self, step: Tensor, owner: Owner) -> Tensor:
         lr, end = owner.hyper("lr", self.lr), owner.hyper("end_lr", self.end)
-        steps = owner.hyper("decay_steps", self.steps)
+        steps = owner.hyper("decay_steps", self.steps).maximum(1.0)  # a State may have 0 there
         return end + (lr - end) * (1.0 + (step.minimum(steps) / steps * math.pi).cos()) / 2.0
 
 
@@ -89,7 +89,7 @@ class StepDecay(Rate):
         number("StepDecay", "gamma", self.gamma, high=1.0, ends="(]")
 
     def at(self, step: Tensor, owner: Owner) -> Tensor:
-        lr, every = owner.hyper("lr", self.lr), owner.hyper("decay_every", self.every)
+        lr, every = owner.hyper("lr", self.lr), owner.hyper("decay_every", self.every).maximum(1.0)
         gamma = owner.hyper("gamma", self.gamma)
         return lr * gamma.pow((step / every).floor())
 

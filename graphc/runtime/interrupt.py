@@ -7,7 +7,7 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-__all__ = ["Cancelled", "DeferredInterrupt", "cancel_on"]
+__all__ = ["Cancelled", "DeferredInterrupt", "cancel_on", "is_cancelled"]
 
 _SIGINT = int(signal.SIGINT)
 
@@ -28,6 +28,11 @@ _cancellation = _Cancellation()
 def cancel_on(event: threading.Event) -> None:
     """From now on, an event that is set ends the work of this thread with Cancelled, between two steps."""
     _cancellation.event = event
+
+
+def is_cancelled() -> bool:
+    """Whether the work of this thread is to end."""
+    return _cancellation.event is not None and _cancellation.event.is_set()
 
 
 class DeferredInterrupt:

@@ -25,7 +25,9 @@ KEPT_BINDINGS = 8
 """How many combinations of sizes keep their workspaces, for each State."""
 
 KEPT_BYTES = 1 << 28
-"""When new sizes come and all workspaces together are larger than this, only the one that was used last is kept."""
+"""When new sizes come and all workspaces together are larger than this, only the one that was used last is kept.
+States other than the default one may have as much together.
+"""
 
 AUTOCASTING = ("cpu", "cuda", "mps", "xpu")
 """The kinds of devices for which `torch.autocast` exists."""
@@ -93,6 +95,7 @@ class Runner:
         self._state = State(declared.cells)
         self._pool = _Pool()
         self._pools: WeakKeyDictionary[State, _Pool] = WeakKeyDictionary()
+        self._pooled = 0
         self._known: dict[tuple[object, ...], tuple[int, ...]] = {}
 
     @property
@@ -155,6 +158,8 @@ class Runner:
         bound = pool.take(sizes)
         if bound is None or not bound.is_current(state):
             bound = self._bind(sizes, state)
+            if pool is not self._pool:
+                self._make_room(state, bound.nbytes)
         start, stop = bound.written
         for array in arrays:
             if start <= array.data_ptr() < stop and bound.reads_and_writes(array.data_ptr()):
@@ -172,6 +177,16 @@ class Runner:
         pool.put(sizes, bound)
         return results
 
+    def bind_batches(self, data: Sequence[Array], batch: int) -> list[dict[str, int]]:
+        """The symbolic sizes of a batch of checked `data`, and of the last one.
+
+        Raises InputError for what the graph cannot take.
+        """
+        samples = len(data[0])
+        batch = min(batch, samples)
+        last = samples % batch or batch
+        return [self._signature.bind([array[:rows] for array in data]) for rows in (batch, last)]
+
     def loop(
         self, data: Sequence[Array], batch: int, epochs: int, first: int, seed: int | None, state: State
     ) -> Loop | None:
@@ -179,10 +194,8 @@ class Runner:
 
         `seed` shuffles, None does not. Raises InputError for a batch that the graph cannot take.
         """
-        samples = len(data[0])
-        batch = min(batch, samples)
-        last = samples % batch or batch
-        sizes = [self._signature.bind([array[:rows] for array in data]) for rows in (batch, last)]
+        batch = min(batch, len(data[0]))
+        sizes = self.bind_batches(data, batch)
         shuffle = None if seed is None else (seed, SHUFFLE)
         return self._executable.loop(sizes, state, data, batch, epochs, first, shuffle)
 
@@ -238,6 +251,15 @@ class Runner:
         if pool is None:
             pool = self._pools[state] = _Pool()
         return pool
+
+    def _make_room(self, state: State, nbytes: int) -> None:
+        """Forget the workspaces of other States when all together are large: an ensemble predicts with each in turn."""
+        self._pooled += nbytes  # at most so much is kept
+        if self._pooled > KEPT_BYTES:
+            for other in list(self._pools):
+                if other is not state:
+                    self._pools.pop(other, None)
+            self._pooled = nbytes
 
     def _bind(self, values: tuple[int, ...], state: State) -> Bound:
         sizes = dict(zip(self.graph.symbols, values, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -82,6 +83,12 @@ class Signature:
         self._check_guards(sizes)
         return sizes
 
+    @cached_property
+    def _turn(self) -> dict[Size, int]:
+        """When each size of the inputs binds its symbol."""
+        order = _in_binding_order([size for type_ in self.types for size in type_.shape])
+        return {size: i for i, size in enumerate(order)}
+
     def sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
         """Values of the symbolic sizes, which the graph may be unable to take: data for many calls are larger."""
         claims: list[tuple[Size, int, int, int]] = []
@@ -97,8 +104,7 @@ class Signature:
             claims.extend((size, array.shape[d], position, d) for d, size in enumerate(type_.shape))
         sizes: dict[str, int] = {}
         source: dict[str, str] = {}
-        turn = {size: i for i, size in enumerate(_in_binding_order([size for size, *_ in claims]))}
-        for size, actual, position, d in sorted(claims, key=lambda claim: turn[claim[0]]):
+        for size, actual, position, d in sorted(claims, key=lambda claim: self._turn[claim[0]]):
             found = f"has size {actual} in dimension {d}, expected {size} of {self.types[position]}"
             for symbol in dims.symbols_of([size]) - sizes.keys():
                 solved = _solve(size, symbol, actual, sizes)

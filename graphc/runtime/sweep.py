@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import threading
@@ -9,13 +10,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
 from typing import Any, Generic, TypeVar, overload
 
 import torch
 
 from graphc.errors import InputError, StateError, SweepError, brief, type_name
 from graphc.runtime.history import History
-from graphc.runtime.interrupt import Cancelled, cancel_on
+from graphc.runtime.interrupt import Cancelled, cancel_on, is_cancelled
 from graphc.runtime.program import Program
 from graphc.runtime.progress import Reporter, sweep_bar
 from graphc.runtime.training import Epoch, check, check_hypers, fit
@@ -26,6 +29,9 @@ __all__ = ["Outcome", "Run", "Sweep"]
 INTERVAL = 0.1
 """Seconds between two looks at what the workers have done."""
 
+TENSOR_BYTES = 700
+"""What a small tensor takes besides its values."""
+
 SHOWN_ERRORS = 3
 """How many failures a SweepError tells of."""
 
@@ -35,9 +41,10 @@ _T = TypeVar("_T")
 class Run:
     """What one run of a Sweep does: what `program.fit` is given, and hyper-parameters of its own.
 
-    It starts from a copy of `state`, or of `program.new_state(seed=seed)` if None, with the values of `hyper` set: keys
-    are names or handles, as in `{"lr": 0.1}` or `{optimizer.lr: 0.1}`. A Run is a description and may be done again.
-    Raises InputError and StateError for what `fit` would refuse.
+    It starts from a copy of `state`, or if None from `program.new_state(seed=seed)`, where all is as it was constructed.
+    What the default State has become, by training, loading or setting, is not in that; `state=program.state` has it.
+    Then the values of `hyper` are set: keys are names or handles, as in `{"lr": 0.1}` or `{optimizer.lr: 0.1}`.
+    A Run is a description and may be done again. Raises InputError and StateError for what `fit` would refuse.
     """
 
     def __init__(
@@ -64,15 +71,20 @@ class Run:
         self.shuffle = shuffle
         self.seed = seed
         self.state = state
-        self.hyper: dict[str | Variable, float] = dict((hyper or {}).items())
         self.validation = validation
         self.on_epoch = on_epoch
         given = program.state if state is None else state
+        if not isinstance(hyper, (Mapping, NoneType)):
+            raise StateError(f"hyper is a {type_name(hyper)}, not a mapping such as {{'lr': 0.1}}")
+        self.hyper: dict[str | Variable, float] = dict(check_hypers(given, (hyper or {}).items()))
+        if on_epoch is not None and not callable(on_epoch):
+            raise InputError(f"on_epoch is a {type_name(on_epoch)}, which cannot be called")
         arrays, _ = check(program, data, batch_size, epochs, seed, given, self._held_out)
-        check_hypers(given, self.hyper.items())
+        if state is None and seed >= 2**64:
+            raise InputError(f"a seed of initial values is below 2⁶⁴; {seed} is not")
         parameters = sum(cell.value.numel() for cell in program.graph.cells)
-        self.work = float(epochs * len(arrays[0]) * max(1, parameters))
-        """How long it takes, in a unit that is the same for runs of similar programs."""
+        # How long it takes, in a unit that is the same for runs of similar programs.
+        self._work = float(epochs * len(arrays[0]) * max(1, parameters))
 
     @property
     def _held_out(self) -> tuple[Program, Sequence[object]] | None:
@@ -80,9 +92,9 @@ class Run:
 
     @property
     def nbytes(self) -> int:
-        """Memory that its Outcome takes, about: the values of the State, and 32 bytes for a number in the History."""
+        """Memory that its Outcome takes, about: the State, and 32 bytes for a number in the History."""
         cells = self.program.state.cells
-        values = sum(cell.value.numel() * cell.value.element_size() for cell in cells)
+        values = sum(cell.value.numel() * cell.value.element_size() + TENSOR_BYTES for cell in cells)
         numbers = 1 + len(self.program.scalar_outputs) * (1 if self.validation is None else 2)
         return values + 32 * self.epochs * numbers
 
@@ -93,7 +105,7 @@ class Run:
             state[key] = value
         return state
 
-    def fit(self, report: Reporter) -> Outcome:
+    def _fit(self, report: Reporter) -> Outcome:
         """Do it, in this thread."""
         state = self.start()
         history = fit(
@@ -139,6 +151,10 @@ class Sweep(Generic[_T]):
     def __init__(self, runs: Iterable[Run], keep: Callable[[Outcome], _T]) -> None: ...
 
     def __init__(self, runs: Iterable[Run], keep: Callable[[Outcome], Any] | None = None) -> None:
+        if not isinstance(runs, Iterable):
+            raise InputError(f"Sweep: runs is a {type_name(runs)}, not a list of graphc.Run")
+        if keep is not None and not callable(keep):
+            raise InputError(f"Sweep: keep is a {type_name(keep)}, which cannot be called")
         self.runs = tuple(runs)
         for number, run in enumerate(self.runs):
             if not isinstance(run, Run):
@@ -146,6 +162,7 @@ class Sweep(Generic[_T]):
         self._keep = keep
         self.results: list[_T | None] = [None] * len(self.runs)
         self._done = [False] * len(self.runs)
+        self._busy = threading.Lock()
         if keep is None:
             _check_memory(self.runs)
 
@@ -167,13 +184,18 @@ class Sweep(Generic[_T]):
         """
         if workers is not None and (not isinstance(workers, int) or isinstance(workers, bool) or workers < 1):
             raise InputError(f"Sweep.fit: workers is an integer of 1 or more, not {brief(workers)}")
-        # The longest first, so that none is left to one worker in the end; those of equal length in order.
-        numbers = [number for number in range(len(self.runs)) if not self._done[number]]
-        numbers.sort(key=lambda number: -self.runs[number].work)
-        if numbers:
-            failed = self._work_through(numbers, min(workers or default_workers(self.runs), len(numbers)), progress)
-            if failed:
-                raise _summary(failed, self.runs) from failed[min(failed)]
+        if not self._busy.acquire(blocking=False):
+            raise StateError("this Sweep is being done by another call of fit")
+        try:
+            # The longest first, so that none is left to one worker in the end; those of equal length in order.
+            numbers = [number for number in range(len(self.runs)) if not self._done[number]]
+            numbers.sort(key=lambda number: -self.runs[number]._work)
+            if numbers:
+                failed = self._work_through(numbers, min(workers or default_workers(self.runs), len(numbers)), progress)
+                if failed:
+                    raise _summary(failed, self.runs) from failed[min(failed)]
+        finally:
+            self._busy.release()
         return [result for result, done in zip(self.results, self._done) if done]  # type: ignore[misc]  # all are
 
     def _work_through(self, numbers: Sequence[int], count: int, progress: bool | None) -> dict[int, Exception]:
@@ -205,7 +227,7 @@ class Sweep(Generic[_T]):
         before = torch.get_num_threads()
         threads = [threading.Thread(target=work, name=f"graphc-sweep-{k}", daemon=True) for k in range(count)]
         left = count
-        with sweep_bar(len(numbers), sum(self.runs[number].work for number in numbers), progress) as show:
+        with sweep_bar(len(numbers), sum(self.runs[number]._work for number in numbers), progress) as show:
             try:
                 for thread in threads:
                     thread.start()
@@ -217,19 +239,23 @@ class Sweep(Generic[_T]):
                             raise problem
                     except queue.Empty:
                         pass
+                    if is_cancelled():  # this is a thread of another sweep
+                        raise Cancelled
                     show(account.runs, account.work())
             finally:
                 cancelled.set()
-                for thread in threads:
-                    if thread.ident is not None:  # it was started
-                        thread.join()
-                torch.set_num_threads(before)  # also what threads that start later begin with
+                try:
+                    for thread in threads:
+                        if thread.ident is not None:  # it was started
+                            thread.join()
+                finally:
+                    torch.set_num_threads(before)  # also what threads that start later begin with
         return failed
 
     def _do(self, number: int, report: Reporter) -> None:
         run = self.runs[number]
         torch.set_num_threads(run.program.threads or 1)  # of this thread
-        outcome = run.fit(report)
+        outcome = run._fit(report)
         self.results[number] = outcome if self._keep is None else self._keep(outcome)  # type: ignore[assignment]
         self._done[number] = True
 
@@ -254,12 +280,12 @@ class _Account:
         """For a run that goes on inside; its Reporter."""
 
         def report(epoch: int, metrics: Mapping[str, float]) -> None:
-            self._going_on[number] = run.work * epoch / run.epochs
+            self._going_on[number] = run._work * epoch / run.epochs
 
         yield report
         with self._lock:
             self.runs += 1
-            self._over += run.work
+            self._over += run._work
             self._going_on.pop(number, None)
 
     def work(self) -> float:
@@ -282,7 +308,7 @@ def default_workers(runs: Sequence[Run]) -> int:
 def _check_memory(runs: Sequence[Run]) -> None:
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    memory = min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), _container_memory())
     need = sum(run.nbytes for run in runs)
     if need > memory:
         raise InputError(
@@ -292,8 +318,17 @@ def _check_memory(runs: Sequence[Run]) -> None:
         )
 
 
+def _container_memory() -> float:
+    """The limit of the container, on Linux; infinite if there is none."""
+    try:
+        return float(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no such file, or "max"
+        return math.inf
+
+
 def _summary(failed: Mapping[int, Exception], runs: Sequence[Run]) -> SweepError:
-    lines = [f"{len(failed)} of {len(runs)} runs failed; the others are done and kept in `results`"]
+    others = "; the others are done and kept in `results`" if len(failed) < len(runs) else ""
+    lines = [f"{len(failed)} of {len(runs)} runs failed{others}"]
     for number in sorted(failed)[:SHOWN_ERRORS]:
         error = failed[number]
         lines.append(f"  run {number}, {runs[number]!r}: {type(error).__name__}: {error}")

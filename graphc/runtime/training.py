@@ -42,8 +42,7 @@ class Epoch:
 
         Raises StateError for a name that is no hyper-parameter of the program.
         """
-        check_hypers(self.state, values.items())
-        for name, value in values.items():
+        for name, value in dict(check_hypers(self.state, values.items())).items():
             self.state[name] = value
 
     def stop(self) -> None:
@@ -51,8 +50,14 @@ class Epoch:
         self.stopped = True
 
 
-def check_hypers(state: State, values: Iterable[tuple[str | Variable, object]]) -> None:
-    """Raises StateError for a key that is no hyper-parameter of the State, by name or as a handle, or no number."""
+def check_hypers(
+    state: State, values: Iterable[tuple[str | Variable, object]]
+) -> Iterator[tuple[str | Variable, float]]:
+    """The values as floats.
+
+    Raises StateError for a key that is no hyper-parameter of the State, by name or as a handle, and for what is no
+    finite number.
+    """
     known = {cell: cell.name for cell in state.cells if cell.role is Role.HYPER}
     for key, value in values:
         if (key.cell not in known) if isinstance(key, Variable) else (key not in known.values()):
@@ -61,8 +66,13 @@ def check_hypers(state: State, values: Iterable[tuple[str | Variable, object]]) 
                 "Options that were 0 when the optimizer was made are left out of the program"
             )
         state[key]  # raises where two have the name
-        if not isinstance(value, (int, float)):
-            raise StateError(f"hyper-parameter {key!r} is a number, not {brief(value)}")
+        try:
+            found = math.nan if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+        except (TypeError, ValueError, OverflowError, RuntimeError):
+            found = math.nan
+        if not math.isfinite(found):
+            raise StateError(f"hyper-parameter {key!r} is a finite number, not {brief(value)}")
+        yield key, found
 
 
 def check(
@@ -74,14 +84,19 @@ def check(
     state: State,
     validation: tuple[Runner, Sequence[object]] | None,
 ) -> tuple[list[Array], list[Array] | None]:
-    """What `fit` is given, checked: data and validation data as tensors. Raises InputError."""
+    """What `fit` is given, checked: data and validation data as tensors. Raises InputError and StateError."""
     _check_count("batch_size", batch_size, 1)
     _check_count("epochs", epochs, 0)
     _check_count("seed", seed, 0)
-    return (
-        _batched(program, data, state, "data"),
-        None if validation is None else _batched(*validation, state, "validation"),
-    )
+    for cell in program.graph.cells:
+        state.read(cell)
+    arrays = _batched(program, data, state, "data")
+    program.bind_batches(arrays, batch_size)
+    if validation is None:
+        return arrays, None
+    held_out = _batched(*validation, state, "validation")
+    validation[0].bind_batches(held_out, batch_size)
+    return arrays, held_out
 
 
 def fit(

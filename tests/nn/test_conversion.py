@@ -17,7 +17,7 @@ def test_double_converts_values_types_and_initial_values() -> None:
     before = block.state_dict()
     assert block.double() is block
     for name, parameter in block.named_parameters():
-        assert parameter.dtype is parameter.type.dtype is parameter.cell.initial().dtype is torch.float64
+        assert parameter.dtype is parameter.type.dtype is parameter.cell.initial(None).dtype is torch.float64
         assert torch.equal(parameter.value, before[name].double())
     y = block(graphc.placeholder("x", ("batch", 2), torch.float64))
     assert y.dtype is torch.float64

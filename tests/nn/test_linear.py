@@ -45,7 +45,7 @@ def test_the_default_dtype_is_that_of_construction() -> None:
     finally:
         torch.set_default_dtype(torch.float32)
     assert layer.weight.dtype is torch.float64
-    assert layer.weight.cell.initial().dtype is torch.float64
+    assert layer.weight.cell.initial(None).dtype is torch.float64
 
 
 def test_new_state_draws_as_construction_does(backend: str) -> None:

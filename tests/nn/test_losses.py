@@ -92,8 +92,21 @@ def test_cross_entropy_of_logits_is_exact_where_probabilities_are_not(dtype: tor
     tolerance = 4 * torch.finfo(dtype).eps
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
-    terms = ours(nn.BCEWithLogitsLoss(reduction="none"), prediction, target, backend)[0]
-    assert (terms[10:12, 1] > 0).all(), "where the sigmoid is 1, or nearly"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("backend", ["reference", "torch", "c"])
+def test_cross_entropy_of_logits_keeps_digits_on_both_sides(dtype: torch.dtype, backend: str) -> None:
+    """Loss and gradient of what is nearly certain, and right: e⁻ˣ and its like, in float64 from their definitions."""
+    logits = torch.tensor([3.0, 10.0, 20.0, 30.0, 70.0], dtype=dtype)
+    prediction, target = torch.cat([logits, -logits])[:, None].repeat(1, 3), torch.zeros(10, 3, dtype=dtype)
+    target[:5] = 1
+    loss, gradient, _ = ours(nn.BCEWithLogitsLoss(reduction="sum"), prediction, target, backend)
+    small = (-prediction.double().abs()).exp()
+    expected = torch.where(target > 0, -1.0, 1.0) * small / (1 + small)
+    rtol = 1e-13 if dtype is torch.float64 else 2e-6
+    torch.testing.assert_close(gradient.double(), expected.double(), rtol=rtol, atol=0.0)
+    torch.testing.assert_close(loss.double(), small.log1p().sum(), rtol=rtol, atol=0.0)
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)

@@ -10,15 +10,17 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy
 import pytest
 import torch
 
 import graphc
 from graphc import InputError, Outcome, Program, Run, State, StateError, Sweep, SweepError, nn, optim
+from graphc.runtime import runner
 from graphc.runtime import sweep as sweeping
 from tests.judge import Array, assert_same
 
@@ -82,23 +84,37 @@ def various(backend: str = "c") -> list[Run]:
     return runs
 
 
+def alone(run: Run) -> Outcome:
+    """What `fit` itself makes of it."""
+    state = run.start()
+    history = run.program.fit(
+        *run.data,
+        batch_size=run.batch_size,
+        epochs=run.epochs,
+        shuffle=run.shuffle,
+        seed=run.seed,
+        state=state,
+        validation=run.validation,
+    )
+    return Outcome(run, state, history)
+
+
 def test_any_number_of_workers_gives_the_same_bits() -> None:
     runs = various()
-    alone = [Sweep([run]).fit(workers=1)[0] for run in runs]
+    expected = list(map(alone, runs))
     for workers in (1, 2, 5, 100):
-        for ours, expected in zip(Sweep(runs).fit(workers=workers), alone, strict=True):
-            same(ours, expected)
-    for ours, expected in zip(Sweep(reversed(runs)).fit(), reversed(alone), strict=True):
-        same(ours, expected)
-    assert len({outcome.state["0.weight"].sum().item() for outcome in alone}) > 12, "the runs do differ"
+        for ours, theirs in zip(Sweep(runs).fit(workers=workers), expected, strict=True):
+            same(ours, theirs)
+    for ours, theirs in zip(Sweep(reversed(runs)).fit(), reversed(expected), strict=True):
+        same(ours, theirs)
+    assert len({outcome.state["0.weight"].sum().item() for outcome in expected}) > 12, "the runs do differ"
 
 
 @pytest.mark.parametrize("backend", ["torch", "reference"])
 def test_other_backends(backend: str) -> None:
     runs = various(backend)[:6]
-    alone = [Sweep([run]).fit()[0] for run in runs]
-    for ours, expected in zip(Sweep(runs).fit(workers=3), alone, strict=True):
-        same(ours, expected)
+    for ours, run in zip(Sweep(runs).fit(workers=3), runs, strict=True):
+        same(ours, alone(run))
 
 
 def test_hyper_parameters_are_set_by_name_or_handle() -> None:
@@ -144,17 +160,21 @@ def test_runs_do_not_touch_torchs_settings() -> None:
 
 
 def test_denormals_are_flushed_as_where_fit_was_called() -> None:
-    program = problem()
-    runs = [Run(program, *data(), batch_size=1, epochs=200, hyper={"beta1": 0.1}, seed=seed) for seed in range(2)]
+    w, x = graphc.Parameter(torch.tensor([1e-30]), name="w"), graphc.placeholder("x", ("batch",))
+    loss = (w * x).sum()
+    program = graphc.compile([x], loss, optim.SGD([w], lr=0.0).minimize(loss), backend="c")
+    runs = [Run(program, torch.full((4,), 1e-10), batch_size=1, epochs=1)] * 2
+
+    def losses() -> list[float]:
+        return [outcome.history["loss"][0] for outcome in Sweep(runs).fit(workers=2)]
+
+    assert losses() == [pytest.approx(1e-40, rel=1e-4)] * 2
     if not torch.set_flush_denormal(True):
         pytest.skip("this processor does not flush denormals")
     try:
-        outcomes = Sweep(runs).fit(workers=2)
-        alone = runs[1].start()
-        program.fit(*data(), batch_size=1, epochs=200, seed=1, state=alone)
+        assert losses() == [0.0, 0.0]
     finally:
         torch.set_flush_denormal(False)
-    same_values(outcomes[1].state, alone)
 
 
 def test_each_run_has_the_threads_it_was_compiled_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +203,68 @@ def test_workers_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert count(backend="torch") == 1
 
 
-def test_states_are_drawn_one_at_a_time() -> None:
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_callbacks_that_draw_do_not_disturb_other_runs(workers: int) -> None:
+    """Initial values come from a generator of their own, and torch's is left to the callbacks."""
+    program = problem(width=64)
+
+    def draw(epoch: graphc.Epoch) -> None:
+        torch.rand(100)
+
+    runs = [Run(program, *data(), batch_size=20, epochs=5, seed=seed, on_epoch=draw) for seed in range(40)]
+    for run, outcome in zip(runs, Sweep(runs).fit(workers=workers)):
+        alone = program.new_state(seed=run.seed)
+        program.fit(*data(), batch_size=20, epochs=5, seed=run.seed, state=alone)
+        same_values(outcome.state, alone)
+
+
+def test_a_program_is_not_used_by_its_default_state() -> None:
+    """What the default State has become is in no run that does not ask for it."""
+    program = problem()
+    fresh = program.new_state(seed=0)
+    program.fit(*data(), batch_size=4, epochs=3)
+    program.state["lr"] = 0.7
+    run = Run(program, *data(), batch_size=4, epochs=1)
+    same_values(run.start(), fresh)
+    asked = Run(program, *data(), batch_size=4, epochs=1, state=program.state).start()
+    same_values(asked, program.state)
+    assert asked["lr"] == 0.7
+
+
+@pytest.mark.parametrize("value", [0.25, 1, True, numpy.float32(0.25), numpy.int64(2), torch.tensor(0.25)])
+def test_any_number_is_a_hyper_parameter(value: float) -> None:
+    run = Run(problem(), *data(), batch_size=4, epochs=1, hyper={"lr": value})
+    assert run.start()["lr"] == float(value)
+
+
+def test_the_longest_runs_come_first() -> None:
+    program, wide = problem(), problem(width=40)
+    order: list[int] = []
+    lengths = [(program, 3, 20), (program, 9, 20), (program, 1, 20), (wide, 3, 20), (program, 3, 40), (program, 3, 20)]
+    runs = [
+        Run(of, *data(count), batch_size=4, epochs=epochs, on_epoch=lambda epoch, i=i: order.append(i))  # type: ignore[misc]
+        for i, (of, epochs, count) in enumerate(lengths)
+    ]
+    Sweep(runs).fit(workers=1)
+    assert list(dict.fromkeys(order)) == [3, 1, 4, 0, 5, 2]
+
+
+def test_workspaces_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = graphc.placeholder("x", ("batch", 2))
+    predict = graphc.compile([x], nn.Sequential(nn.Linear(2, 64), nn.Tanh(), nn.Linear(64, 1))(x))
+    states = [predict.new_state(seed=seed) for seed in range(30)]
+    points = torch.randn(1000, 2)
+    expected = [predict(points, state=states[0])]
+    [pool] = predict._pools.values()
+    monkeypatch.setattr(runner, "KEPT_BYTES", 10 * pool.nbytes())
+    expected += [predict(points, state=state) for state in states[1:]]
+    for _ in range(2):
+        for state, result in zip(states, expected):
+            assert_same(predict(points, state=state), result, bits=True)
+            assert 0 < sum(pool.nbytes() for pool in predict._pools.values()) <= runner.KEPT_BYTES
+
+
+def test_states_are_drawn_by_many_threads() -> None:
     program = problem(width=50)
     expected = [program.new_state(seed=seed)["0.weight"] for seed in range(40)]
     found: dict[int, Array] = {}
@@ -234,6 +315,8 @@ def test_more_than_memory_holds() -> None:
     program = problem()
     run = Run(program, *data(), batch_size=4, epochs=10**6)
     assert run.nbytes == pytest.approx(32 * 3 * 10**6, rel=0.01)
+    small = Run(program, *data(), batch_size=4, epochs=0).nbytes
+    assert small > 700 * len(program.state), "tensors have more than their values"
     run = Run(program, *data(), batch_size=4, epochs=10**9)
     with pytest.raises(
         InputError, match=r"what 2,000 runs leave behind takes 192,000\.0 GB, and this machine has .* keep="
@@ -326,8 +409,15 @@ def test_an_exit_is_an_exit() -> None:
         ({"epochs": -1}, InputError, "epochs is an integer of 0 or more"),
         ({"seed": "x"}, InputError, "seed is an integer"),
         ({"hyper": {"speed": 1}}, StateError, "'speed' is no hyper-parameter here; there are 'beta1', "),
-        ({"hyper": {"lr": "fast"}}, StateError, "hyper-parameter 'lr' is a number, not 'fast'"),
+        ({"hyper": {"lr": "fast"}}, StateError, "hyper-parameter 'lr' is a finite number, not 'fast'"),
+        ({"hyper": {"lr": float("nan")}}, StateError, "hyper-parameter 'lr' is a finite number, not nan"),
+        ({"hyper": {"lr": 10**400}}, StateError, "hyper-parameter 'lr' is a finite number"),
+        ({"hyper": {"lr": torch.ones(2)}}, StateError, "hyper-parameter 'lr' is a finite number"),
+        ({"hyper": ["lr"]}, StateError, "hyper is a list, not a mapping such as"),
         ({"state": {}}, StateError, "state is a dict, not a graphc State"),
+        ({"state": graphc.State((), {})}, StateError, "this State has no value for parameter '0.weight'"),
+        ({"seed": 2**64}, InputError, "a seed of initial values is below"),
+        ({"on_epoch": 3}, InputError, "on_epoch is a int, which cannot be called"),
         ({"validation": (torch.ones(3, 2),)}, InputError, "validation has 1 tensors, the program takes 2"),
     ],
 )
@@ -345,6 +435,14 @@ def test_more_that_is_refused() -> None:
     run = Run(program, *data(), batch_size=4, epochs=2)
     with pytest.raises(InputError, match="run 1 is a int, not a graphc"):
         Sweep([run, 3])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"runs is a graphc.Run, not a list of graphc\.Run"):
+        Sweep(run)  # type: ignore[call-overload]
+    with pytest.raises(InputError, match="keep is a int, which cannot be called"):
+        Sweep([run], keep=3)  # type: ignore[call-overload]
+    x = graphc.placeholder("x", ("n",))
+    pairs = graphc.compile([x], x[3:].sum())
+    with pytest.raises(InputError, match=r"slice: needs n >= 3, but n = 2"):
+        Run(pairs, torch.ones(8), batch_size=2, epochs=1)
     for workers in (0, True, "2"):
         with pytest.raises(InputError, match="workers is an integer of 1 or more"):
             Sweep([run]).fit(workers=workers)  # type: ignore[arg-type]
@@ -380,7 +478,7 @@ def test_ctrl_c_keeps_what_is_finished(backend: str) -> None:
         return outcome
 
     for run in endless:
-        run.work = 0.0  # so that they come last
+        run._work = 0.0  # so that they come last
     sweep = Sweep([*quick, *endless], keep)
 
     def press() -> None:
@@ -402,6 +500,39 @@ def test_ctrl_c_keeps_what_is_finished(backend: str) -> None:
     for result, run in zip(sweep.results, quick):
         assert result is not None
         same(result, Sweep([run]).fit()[0])
+
+
+def test_ctrl_c_reaches_a_sweep_within_a_sweep() -> None:
+    program = problem()
+    endless = Run(program, *data(), batch_size=4, epochs=10**8)
+    inner: list[Sweep[Outcome]] = []
+
+    def keep(outcome: Outcome) -> None:
+        inner.append(Sweep([endless, endless]))
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        inner[0].fit()
+
+    start = time.perf_counter()
+    with stopped():
+        Sweep([Run(program, *data(), batch_size=4, epochs=1)], keep).fit()
+    assert time.perf_counter() - start < 10
+    assert inner[0].done == 0
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("graphc-sweep")]
+
+
+def test_two_calls_at_once_are_refused() -> None:
+    program = problem()
+    refused: list[str] = []
+
+    def again(epoch: graphc.Epoch) -> None:
+        try:
+            sweep.fit()
+        except StateError as error:
+            refused.append(str(error))
+
+    sweep = Sweep([Run(program, *data(), batch_size=4, epochs=1, on_epoch=again)])
+    sweep.fit()
+    assert refused == ["this Sweep is being done by another call of fit"]
 
 
 def test_what_ctrl_c_cut_is_done_again_from_its_beginning() -> None:
@@ -434,3 +565,24 @@ def test_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stream.getvalue() == ""
     Sweep(runs).fit(progress=True)
     assert "3/3" in stream.getvalue()
+
+
+def test_the_bar_follows_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, float]] = []
+
+    @contextmanager
+    def bar(runs: int, work: float, show: bool | None) -> Iterator[Callable[[int, float], None]]:
+        assert (runs, show) == (2, None)
+        yield lambda over, done: told.append((over, done / work))
+
+    monkeypatch.setattr(sweeping, "sweep_bar", bar)
+    monkeypatch.setattr(sweeping, "INTERVAL", 0.01)
+    runs = [
+        Run(problem(), *data(), batch_size=4, epochs=10, seed=seed, on_epoch=lambda epoch: time.sleep(0.02))
+        for seed in range(2)
+    ]
+    Sweep(runs).fit(workers=1)
+    assert told[-1] == (2, 1.0)
+    assert told == sorted(told)
+    assert any(over == 0 and 0.1 < done < 0.5 for over, done in told)
+    assert any(over == 1 and 0.5 <= done < 1 for over, done in told)
