@@ -41,8 +41,8 @@ _T = TypeVar("_T")
 class Run:
     """What one run of a Sweep does: what `program.fit` is given, and hyper-parameters of its own.
 
-    It starts from a copy of `state`, or if None from `program.new_state(seed=seed)`, where all is as it was constructed.
-    What the default State has become, by training, loading or setting, is not in that; `state=program.state` has it.
+    It starts from a copy of `state`, or if None from `program.new_state(seed=seed)`, where all is as constructed. What
+    the default State has become, by training, loading or setting, is not in that; `state=program.state` has it.
     Then the values of `hyper` are set: keys are names or handles, as in `{"lr": 0.1}` or `{optimizer.lr: 0.1}`.
     A Run is a description and may be done again. Raises InputError and StateError for what `fit` would refuse.
     """
