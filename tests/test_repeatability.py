@@ -19,6 +19,7 @@ from tools.fuzzing.cases import build
 import torch
 
 torch.set_num_threads(1)
+torch.manual_seed(0)  # of dropout
 found = hashlib.sha256()
 for seed in range(40):
     case = build(seed, 1 + seed)

@@ -20,8 +20,8 @@ NOTE = (
     "only with itself: each run has its own. Seconds are those of the training steps, without the measurements after "
     "each epoch. The networks and most settings come from two student reports (see networks.py), which do not state "
     "everything: of the first, the batch size and the layers of the sharing network are our choice, and L1 is our "
-    "addition; the second trains its network, with two outputs, for 4,000 epochs. What the reports published takes many "
-    "runs of each: see graphc-bench disk, and docs/disk.md."
+    "addition; the second trains its network, with two outputs, for 4,000 epochs. What the reports published takes "
+    "many runs of each: see graphc-bench disk, and docs/disk.md."
 )
 
 
