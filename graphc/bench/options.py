@@ -13,17 +13,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from graphc.bench.pictures import need_matplotlib
+from graphc.bench.record import write_csv
 from graphc.errors import InputError
+from graphc.runtime import Sweep
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
-__all__ = ["Options", "study_options"]
+__all__ = ["Options", "counted", "study_options"]
 
 WIDTH = 118
 """Columns of a table where the output is no terminal."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_T = TypeVar("_T")
+
+
+def counted(number: int, what: str) -> str:
+    """As in `1 run` and `1,000 runs`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,28 @@ class Options:
     def command(self) -> str:
         """What was typed, to be typed again."""
         return shlex.join(["graphc-bench", *sys.argv[1:]])
+
+    @property
+    def times(self) -> str:
+        return counted(self.runs, "run")
+
+    def show(self, table: Table) -> None:
+        """A table, whole: a terminal that is too narrow wraps its lines."""
+        options = self.console.options.update(width=1000)
+        self.console.print(
+            table, width=self.console.measure(table, options=options).maximum, crop=False, soft_wrap=True
+        )
+
+    def do(self, sweep: Sweep[_T], path: Path) -> list[_T]:
+        """The results of a sweep, which are dataclasses. Ctrl-C leaves those that are there in a CSV file at `path`."""
+        try:
+            return sweep.fit(workers=self.workers)
+        except KeyboardInterrupt:
+            finished = [result for result in sweep.results if result is not None]
+            if finished:
+                write_csv(path, finished)
+                self.say(f"Interrupted. {path}: the {counted(len(finished), 'run')} of {len(sweep)} that were finished")
+            raise
 
     def say(self, text: str) -> None:
         """A paragraph; names in it are only text."""

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy
 
-__all__ = ["Interval", "Spread", "bootstrap", "plausibility", "spread"]
+__all__ = ["ENOUGH", "Interval", "Spread", "bootstrap", "plausibility", "spread"]
 
 CHUNK = 50_000
 """Resamples that are drawn at a time."""
+
+ENOUGH = 30
+"""Fewer values do not say how probable something is."""
 
 GROUPS = 20_000
 """Groups of runs that are drawn to see how plausible a published figure is."""
@@ -32,8 +35,11 @@ class Spread:
         """Standard error of the mean."""
         return self.std / math.sqrt(self.runs)
 
+    def scaled(self, factor: float) -> Spread:
+        return Spread(factor * self.mean, factor * self.std, self.runs)
+
     def __format__(self, spec: str) -> str:
-        return f"{self.mean:{spec}} ± {self.std:{spec}}"
+        return f"{self.mean:{spec}} ± {self.std:{spec}}" if self.runs > 1 else f"{self.mean:{spec}}"
 
 
 def spread(values: Sequence[float]) -> Spread:

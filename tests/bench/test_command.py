@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from graphc import Sweep
+from graphc.bench import options
 from graphc.bench.command import main
 from graphc.bench.disk import best, eager, minitorch, table1
 
@@ -75,6 +77,47 @@ def test_table1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["summary"]["MSE_Adam"]["test"]["measured"]["mean"] == pytest.approx(sum(errors) / 2)
     assert found["summary"]["MSE_Adam"]["test"]["published"] == [0.0157, 0.0056]
     assert pictures(out) == {"table1-curves.png", "table1-maps.png"}
+
+
+def test_few_runs_say_no_more_than_they_know(tmp_path: Path) -> None:
+    for study in (["table1"], ["minitorch", "--variant", "elements"], ["best", "--tuning-sets", "1"]):
+        result = run(*study, "--runs", "1", "--no-pictures", "--out", str(tmp_path))
+        assert "nan" not in result.output
+    assert record(tmp_path / "table1.json")["summary"]["MSE_SGD"]["test"]["plausibility"] is None
+    assert record(tmp_path / "minitorch.json")["summary"]["elements"]["mean"] is None
+    many = run("minitorch", "--variant", "elements", "--runs", "30", "--no-pictures", "--out", str(tmp_path))
+    assert "too low" in many.output
+    run("table1", "--runs", "30", "--no-pictures", "--out", str(tmp_path))
+    assert record(tmp_path / "table1.json")["summary"]["MSE_SGD"]["test"]["plausibility"] == [
+        0.0,
+        pytest.approx(0, abs=1),
+    ]
+
+
+def test_a_narrow_terminal_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "WIDTH", 50)
+    result = run("table1", "--runs", "2", "--no-pictures", "--out", str(tmp_path))
+    assert "WS_MSE_SGD     11.41 ± 9.21" in result.output
+    assert "…" not in result.output
+
+
+def test_ctrl_c_leaves_the_runs_that_are_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit = Sweep.fit
+
+    def interrupted(self: Sweep[Any], **given: Any) -> None:
+        fit(self, **given)
+        self.results[3:] = [None] * (len(self.results) - 3)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sweep, "fit", interrupted)
+    for study, total in (("table1", 12), ("minitorch", 6), ("grid", 18 * 40 * 2)):
+        few = ["--epochs", "1"] if study == "grid" else []
+        total //= 2 if few else 1
+        result = run(study, *few, "--runs", "2", "--out", str(tmp_path), ends=1)
+        output = " ".join(result.output.split())
+        assert f"{study}.csv: the 3 runs of {total} that were finished" in output.replace(f"{tmp_path}/", "")
+        assert "Aborted!" in output
+        assert len(rows(tmp_path / f"{study}.csv")) == 3
 
 
 def test_the_number_of_workers_changes_no_bit(tmp_path: Path) -> None:

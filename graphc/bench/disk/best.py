@@ -17,7 +17,7 @@ from graphc.bench.disk.networks import layers
 from graphc.bench.disk.setting import Programs, Setting, prepare
 from graphc.bench.disk.study import seed_of
 from graphc.bench.disk.table1 import PUBLISHED
-from graphc.bench.options import Options
+from graphc.bench.options import Options, counted
 from graphc.bench.pictures import draw_maps
 from graphc.bench.record import write_csv, write_json
 from graphc.bench.statistics import Spread, spread
@@ -177,7 +177,7 @@ def run(options: Options, names: Sequence[str], sets: int) -> None:
     compiled = time.perf_counter()
     options.say(
         f"{len(candidates)} candidates, all with cross-entropy of logits, AdamW and a cosine rate; chosen by "
-        f"{FOLDS}-fold cross-validation on {sets} sets of {COUNT:,} points, which are not among those below."
+        f"{FOLDS}-fold cross-validation on {counted(sets, 'set')} of {COUNT:,} points, which are not among those below."
     )
     tuned = choose(candidates, sets, options)
     chosen_after = time.perf_counter()
@@ -186,12 +186,12 @@ def run(options: Options, names: Sequence[str], sets: int) -> None:
     best, programs = ranked[0], candidates[ranked[0]]
     options.say(
         f"Chosen in {chosen_after - compiled:.1f} s, after {compiled - start:.1f} s of compiling: {best.name}. Now "
-        f"{options.runs} runs of it, each on {COUNT:,} points of its own, tested on {COUNT:,} others."
+        f"{options.times} of it, each on {COUNT:,} points of its own, tested on {COUNT:,} others."
     )
     results = _test(best, programs, options)
     seconds = time.perf_counter() - chosen_after
     _print_results(options, best, results)
-    options.say(f"{options.runs * best.members:,} networks trained in {seconds:.1f} s.")
+    options.say(f"{counted(options.runs * best.members, 'network')} trained in {seconds:.1f} s.")
     path = options.out / "best.csv"
     write_csv(path, results)
     options.say(f"{path}: every run")
@@ -252,9 +252,9 @@ def _print_choice(options: Options, ranked: Sequence[Candidate], tuned: Mapping[
             str(each.batch_size),
             f"{each.epochs:,}",
             str(each.members),
-            f"{100 * errors.mean:.3f} ± {100 * errors.error:.3f}",
+            f"{100 * errors.mean:.3f}" + (f" ± {100 * errors.error:.3f}" if errors.runs > 1 else ""),
         )
-    options.console.print(table)
+    options.show(table)
     options.say("Held-out errors: mean ± its standard error.")
 
 
@@ -272,13 +272,13 @@ def _print_results(options: Options, best: Candidate, results: Sequence[Result])
         rows.append(("its members alone", [result.alone for result in results]))
     for name, values in rows:
         found = spread([100 * value for value in values])
-        table.add_row(name, f"{found:.3f}", f"{found.error:.3f}", style="bold")
+        table.add_row(name, f"{found:.3f}", f"{found.error:.3f}" if found.runs > 1 else "", style="bold")
     for name, row in sorted(PUBLISHED.items(), key=lambda item: item[1].test):
         mean, std = row.test
         table.add_row(f"published, {name}", f"{100 * mean:.2f} ± {100 * std:.2f}", "")
     mean, std = 100 - (PUBLISHED_MEAN.low + PUBLISHED_MEAN.high) / 2, (PUBLISHED_STD.low + PUBLISHED_STD.high) / 2
     table.add_row("published, minitorch", f"{mean:.2f} ± {std:.2f}", "")
-    options.console.print(table)
+    options.show(table)
 
 
 def _draw(options: Options, best: Candidate, programs: Programs) -> None:

@@ -84,7 +84,7 @@ def run(options: Options, axes: Axes) -> None:
     options.say(
         f"The grid of Reynaud, Taburet and Rinaldi: 2-25-25-25-2 and SGD; {len(networks)} programs, which are "
         f"activations × losses, each with {len(others)} combinations of learning rate, batch size and epochs; "
-        f"{options.runs} runs of each. Of {COUNT:,} points, {COUNT - HELD_OUT} are trained on and {HELD_OUT} decide."
+        f"{options.times} of each. Of {COUNT:,} points, {COUNT - HELD_OUT} are trained on and {HELD_OUT} decide."
     )
     start = time.perf_counter()
     programs = {pair: Programs(_setting(*pair), options.backend) for pair in networks}
@@ -99,7 +99,7 @@ def run(options: Options, axes: Axes) -> None:
     best = ranked[0]
     options.say(
         f"{len(trials):,} runs in {seconds:.1f} s, after {compiled - start:.1f} s of compiling. Numbers are parts of "
-        f"the {HELD_OUT} held-out points misclassified, means of {options.runs} runs, and of {COUNT:,} test points, "
+        f"the {HELD_OUT} held-out points misclassified, means of {options.times}, and of {COUNT:,} test points, "
         f"which decide nothing; {sum(trial.diverged for trial in trials)} runs diverged. The best: {_text(best)}."
     )
     path = options.out / "grid.csv"
@@ -165,7 +165,7 @@ def _search(points: Iterable[Point], programs: Mapping[tuple[str, str], Programs
             seconds=sum(outcome.history.seconds),
         )
 
-    return Sweep(described, keep=judge).fit(workers=options.workers)
+    return options.do(Sweep(described, keep=judge), options.out / "grid.csv")
 
 
 def _means(trials: Iterable[Trial]) -> dict[Point, tuple[float, float]]:
@@ -207,7 +207,7 @@ def _print(options: Options, ranked: Sequence[Point], means: Mapping[Point, tupl
         )
     if len(ranked) > SHOWN:
         table.add_row("…")
-    options.console.print(table)
+    options.show(table)
 
 
 def _draw(options: Options, axes: Axes, means: Mapping[Point, tuple[float, float]], best: Point) -> None:

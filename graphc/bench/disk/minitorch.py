@@ -18,7 +18,7 @@ from graphc.bench.disk.study import Result, curves, study
 from graphc.bench.options import Options
 from graphc.bench.pictures import Panel, draw_curves, draw_histogram, draw_maps
 from graphc.bench.record import write_csv, write_json
-from graphc.bench.statistics import Interval, Spread, bootstrap, spread
+from graphc.bench.statistics import ENOUGH, Interval, Spread, bootstrap, spread
 from graphc.ir import Tensor
 from graphc.types import Array
 
@@ -77,12 +77,14 @@ class Findings:
     """Test accuracy over the runs of a variant, in percent, and how well its mean and deviation are known."""
 
     accuracy: Spread
-    mean: Interval
-    std: Interval
+    mean: Interval | None
+    std: Interval | None
 
     @staticmethod
     def of(results: Sequence[Result], seed: int) -> Findings:
         accuracies = [100 * (1 - result.test_error) for result in results]
+        if len(results) < ENOUGH:
+            return Findings(spread(accuracies), None, None)
         return Findings(spread(accuracies), *bootstrap(accuracies, RESAMPLES, RESAMPLE_SIZE, CONFIDENCE, seed))
 
 
@@ -91,14 +93,14 @@ def run(options: Options, variants: Sequence[str], compare: bool) -> None:
     settings = [VARIANTS[name] for name in variants]
     options.say(
         f"The study of Reynaud, Taburet and Rinaldi: 2-25-25-25-2 with three tanh, mean squared error, SGD at "
-        f"{LEARNING_RATE}, {EPOCHS:,} epochs in batches of {BATCH_SIZE}; {options.runs} runs of each variant, each on "
+        f"{LEARNING_RATE}, {EPOCHS:,} epochs in batches of {BATCH_SIZE}; {options.times} of each variant, each on "
         f"{COUNT:,} points of its own, tested on {COUNT:,} others."
     )
     start = time.perf_counter()
     rows = [Programs(setting, options.backend) for setting in settings]
     prepare(rows)
     compiled = time.perf_counter()
-    found = study(rows, options.runs, options.seed, options.workers)
+    found = study(rows, options, options.out / "minitorch.csv")
     trained = time.perf_counter()
     findings = {results[0].setting: Findings.of(results, options.seed) for results in found}
     done = time.perf_counter()
@@ -139,19 +141,19 @@ def _print(options: Options, findings: Mapping[str, Findings], found: Sequence[S
         table.add_row(
             results[0].setting,
             f"{known.accuracy:.2f}",
-            f"{known.mean:.2f}",
-            _verdict(known.mean, PUBLISHED_MEAN),
-            f"{known.std:.2f}",
-            _verdict(known.std, PUBLISHED_STD),
+            *_compared(known.mean, PUBLISHED_MEAN),
+            *_compared(known.std, PUBLISHED_STD),
             f"{step * 1e6:.2f}",
         )
-    options.console.print(table)
+    options.show(table)
 
 
-def _verdict(ours: Interval, theirs: Interval) -> str:
-    if ours.overlaps(theirs):
-        return "agrees"
-    return "too low" if ours.high < theirs.low else "too high"
+def _compared(ours: Interval | None, theirs: Interval) -> tuple[str, str]:
+    """An interval, and how it lies to the published one; nothing where there are too few runs for one."""
+    if ours is None:
+        return "", ""
+    verdict = "agrees" if ours.overlaps(theirs) else "too low" if ours.high < theirs.low else "too high"
+    return f"{ours:.2f}", verdict
 
 
 def _eager(programs: Programs, seed: int) -> Sample:

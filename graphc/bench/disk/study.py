@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from graphc.bench.disk.data import TEST, TRAIN, samples
 from graphc.bench.disk.setting import Programs
+from graphc.bench.options import Options
 from graphc.runtime import Epoch, Outcome, Run, Sweep
 from graphc.state import State
 
@@ -58,14 +60,9 @@ def runs_of(programs: Programs, runs: Sequence[int], seed: int) -> list[Run]:
     ]
 
 
-def study(
-    all_programs: Sequence[Programs],
-    runs: int,
-    seed: int,
-    workers: int | None = None,
-    progress: bool | None = None,
-) -> list[list[Result]]:
-    """`runs` runs of each setting. Those of equal number have the same points, whatever the setting."""
+def study(all_programs: Sequence[Programs], options: Options, path: Path) -> list[list[Result]]:
+    """The runs of each setting; those of equal number have the same points. `path` gets what Ctrl-C leaves."""
+    runs, seed = options.runs, options.seed
     described: dict[Run, tuple[Programs, int]] = {}
     for programs in all_programs:
         described |= {each: (programs, run) for run, each in enumerate(runs_of(programs, range(runs), seed))}
@@ -82,7 +79,7 @@ def study(
             programs.setting.name, run, outcome.run.seed, **found, seconds=sum(history.seconds), steps=history.steps
         )
 
-    results = Sweep(described, keep=judge).fit(workers=workers, progress=progress)
+    results = options.do(Sweep(described, keep=judge), path)
     return [results[start : start + runs] for start in range(0, len(results), runs)]
 
 

@@ -15,7 +15,7 @@ from graphc.bench.disk.study import LEARNED, Result, curves, study
 from graphc.bench.options import Options
 from graphc.bench.pictures import Panel, draw_curves, draw_maps
 from graphc.bench.record import write_csv, write_json
-from graphc.bench.statistics import Spread, plausibility, spread
+from graphc.bench.statistics import ENOUGH, Spread, plausibility, spread
 from graphc.ir import Tensor
 from graphc.state import Parameter
 
@@ -88,8 +88,10 @@ class Comparison:
     published: tuple[float, float]
     measured: Spread
 
-    plausibility: tuple[float, float]
-    """Of the published mean and deviation, if they are of as many runs as assumed: see `statistics.plausibility`."""
+    plausibility: tuple[float, float] | None
+    """Of the published mean and deviation, if they are of as many runs as assumed: see `statistics.plausibility`. None
+    where there are too few runs to tell.
+    """
 
 
 def compare(results: Sequence[Result], published_runs: int) -> dict[str, Comparison]:
@@ -100,7 +102,11 @@ def compare(results: Sequence[Result], published_runs: int) -> dict[str, Compari
         "test": (row.test, [result.test_error for result in results]),
     }
     return {
-        part: Comparison(published, spread(values), plausibility(values, *published, published_runs, seed=0))
+        part: Comparison(
+            published,
+            spread(values),
+            plausibility(values, *published, published_runs, seed=0) if len(values) >= ENOUGH else None,
+        )
         for part, (published, values) in errors.items()
     }
 
@@ -109,13 +115,13 @@ def run(options: Options, batch_size: int, sharing: str, published_runs: int) ->
     """The study: train, print, write, draw."""
     start = time.perf_counter()
     options.say(
-        f"Table I of Peeters and Schlyter: {options.runs} runs of {EPOCHS} epochs for each row, each on {COUNT:,} "
+        f"Table I of Peeters and Schlyter: {options.times} of {EPOCHS} epochs for each row, each on {COUNT:,} "
         f"points of its own, tested on {COUNT:,} others, in batches of {batch_size}."
     )
     rows = [Programs(setting, options.backend) for setting in settings(batch_size, sharing)]
     prepare(rows)
     compiled = time.perf_counter()
-    found = study(rows, options.runs, options.seed, options.workers)
+    found = study(rows, options, options.out / "table1.csv")
     done = time.perf_counter()
     _print(options, found, published_runs)
     steps = sum(result.steps for results in found for result in results)
@@ -147,15 +153,19 @@ def _print(options: Options, found: Sequence[Sequence[Result]], published_runs: 
         cells = []
         comparisons = compare(results, published_runs)
         for comparison in comparisons.values():
-            for mean, std in (comparison.published, (comparison.measured.mean, comparison.measured.std)):
-                cells.append(f"{100 * mean:.2f} ± {100 * std:.2f}")
+            mean, std = comparison.published
+            cells += [f"{100 * mean:.2f} ± {100 * std:.2f}", f"{comparison.measured.scaled(100):.2f}"]
         not_learned = sum(not result.learned for result in results)
         step = sum(result.seconds for result in results) / sum(result.steps for result in results)
-        both = [min(each.plausibility[i] for each in comparisons.values()) for i in range(2)]
-        cells += [f"{p:.3f}" if p >= 0.001 else "<.001" for p in both]
-        cells.append("yes" if min(both) >= LEVEL else "mean" if both[0] >= LEVEL else "no")
+        parts = [each.plausibility for each in comparisons.values() if each.plausibility is not None]
+        if parts:
+            both = [min(each[i] for each in parts) for i in range(2)]
+            cells += [f"{p:.3f}" if p >= 0.001 else "<.001" for p in both]
+            cells.append("yes" if min(both) >= LEVEL else "mean" if both[0] >= LEVEL else "no")
+        else:
+            cells += [""] * 3
         table.add_row(results[0].setting, *cells, str(not_learned), f"{step * 1e6:.2f}")
-    options.console.print(table)
+    options.show(table)
 
 
 def _write(
