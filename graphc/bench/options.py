@@ -71,10 +71,11 @@ class Options:
 
     def show(self, table: Table) -> None:
         """A table, whole: a terminal that is too narrow wraps its lines."""
-        options = self.console.options.update(width=1000)
-        self.console.print(
-            table, width=self.console.measure(table, options=options).maximum, crop=False, soft_wrap=True
-        )
+        from rich.console import Console
+
+        wide = Console(highlight=False, width=1000)
+        wide.width = wide.measure(table).maximum
+        wide.print(table)
 
     def do(self, sweep: Sweep[_T], path: Path) -> list[_T]:
         """The results of a sweep, which are dataclasses. Ctrl-C leaves those that are there in a CSV file at `path`."""
