@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from graphc.bench.pictures import need_matplotlib
-from graphc.bench.record import write_csv
-from graphc.errors import InputError
+from graphc.bench.record import write_csv, writing
 from graphc.runtime import Sweep
 
 if TYPE_CHECKING:
@@ -49,21 +48,15 @@ class Options:
     def __post_init__(self) -> None:
         if self.pictures:
             need_matplotlib()
-        try:
+        with writing(self.out):
             self.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot write to {self.out}: {error.strerror}") from None
+            tempfile.TemporaryFile(dir=self.out).close()  # rather now than after the training
 
     @cached_property
     def console(self) -> Console:
         from rich.console import Console
 
         return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-
-    @property
-    def command(self) -> str:
-        """What was typed, to be typed again."""
-        return shlex.join(["graphc-bench", *sys.argv[1:]])
 
     @property
     def times(self) -> str:
@@ -78,12 +71,13 @@ class Options:
         wide.print(table)
 
     def do(self, sweep: Sweep[_T], path: Path) -> list[_T]:
-        """The results of a sweep, which are dataclasses. Ctrl-C leaves those that are there in a CSV file at `path`."""
+        """The results of a sweep, which are dataclasses. Ctrl-C leaves those that are there in a file beside `path`."""
         try:
             return sweep.fit(workers=self.workers)
         except KeyboardInterrupt:
             finished = [result for result in sweep.results if result is not None]
             if finished:
+                path = path.with_stem(f"{path.stem}-unfinished")
                 write_csv(path, finished)
                 self.say(f"Interrupted. {path}: the {counted(len(finished), 'run')} of {len(sweep)} that were finished")
             raise
@@ -108,7 +102,7 @@ def study_options(runs: int, out: str) -> Callable[[_F], _F]:
             click.option("--workers", type=click.IntRange(min=1), help="Runs at a time [default: one a core]"),
             click.option("--out", type=click.Path(path_type=Path), default=f"out/{out}", show_default=True,
                          help="Folder for the tables and pictures."),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+            click.option("--seed", type=click.IntRange(0, 10**9), default=0, show_default=True,
                          help="Of points, initial values and orders. Equal seeds give equal results."),
             click.option("--runs", type=click.IntRange(min=1), default=runs, show_default=True,
                          help="How often each network is trained, each time on other points."),

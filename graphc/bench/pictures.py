@@ -121,11 +121,13 @@ def draw_maps(maps: Sequence[tuple[str, Callable[[Array], Array], Samples]], pat
     _save(figure, path)
 
 
-def draw_histogram(values: Mapping[str, Sequence[float]], published: Interval, x_label: str, path: Path) -> None:
-    """How many runs of each name came to which value; the published interval of the mean is grey."""
+def draw_histogram(
+    values: Mapping[str, Sequence[float]], step: float, published: Interval, x_label: str, path: Path
+) -> None:
+    """How many runs of each name came to which multiple of `step`; the published interval of the mean is grey."""
     figure, all_axes = _panels(len(values), min(3, len(values)), 4, 2.6)
     everything = [value for each in values.values() for value in each]
-    edges = numpy.linspace(min(everything), max(everything), 31).tolist()
+    edges = numpy.arange(min(everything) - step / 2, max(everything) + step, step).tolist()
     for axes, (name, each) in zip(all_axes, values.items()):
         axes.hist(each, bins=edges, color=LINES["test"], alpha=0.8)
         axes.axvspan(published.low, published.high, color="#777777", alpha=0.5, label="published mean")

@@ -53,9 +53,6 @@ class Interval:
     low: float
     high: float
 
-    def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high
-
     def overlaps(self, other: Interval) -> bool:
         return self.low <= other.high and other.low <= self.high
 
@@ -63,10 +60,8 @@ class Interval:
         return f"[{self.low:{spec}}, {self.high:{spec}}]"
 
 
-def bootstrap(
-    values: Sequence[float], resamples: int, size: int, confidence: float, seed: int
-) -> tuple[Interval, Interval]:
-    """Percentile intervals of the mean and of the standard deviation of `size` values drawn with replacement.
+def bootstrap(values: Sequence[float], resamples: int, confidence: float, seed: int) -> tuple[Interval, Interval]:
+    """Percentile intervals of the mean and of the standard deviation of as many values, drawn with replacement.
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
     """
@@ -76,7 +71,7 @@ def bootstrap(
     means, deviations = numpy.empty(resamples), numpy.empty(resamples)
     for start in range(0, resamples, CHUNK):
         part = slice(start, min(start + CHUNK, resamples))
-        drawn = shifted[random.integers(0, len(given), (part.stop - start, size), dtype=numpy.uint32)]
+        drawn = shifted[random.integers(0, len(given), (part.stop - start, len(given)), dtype=numpy.uint32)]
         means[part] = drawn.mean(axis=1)
         deviations[part] = drawn.std(axis=1, ddof=1)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
@@ -87,10 +82,12 @@ def bootstrap(
 def plausibility(values: Sequence[float], mean: float, std: float, size: int, seed: int) -> tuple[float, float]:
     """How plausible it is that a mean, and a standard deviation, are those of `size` such values.
 
-    Two-sided probabilities to be as far out, among groups drawn with replacement.
+    Two-sided probabilities to be as far out, among groups drawn with replacement from `values`, which are themselves
+    drawn anew for each group, since they are a sample, too.
     """
-    given = numpy.asarray(values, dtype=numpy.float64)
-    groups = given[numpy.random.default_rng(seed).integers(0, len(given), (GROUPS, size))]
+    given, random = numpy.asarray(values, dtype=numpy.float64), numpy.random.default_rng(seed)
+    drawn_again = given[random.integers(0, len(given), (GROUPS, len(given)))]
+    groups = numpy.take_along_axis(drawn_again, random.integers(0, len(given), (GROUPS, size)), axis=1)
 
     def two_sided(drawn: numpy.ndarray[Any, Any], published: float) -> float:
         return min(1.0, 2 * float(min((drawn <= published).mean(), (drawn >= published).mean())))

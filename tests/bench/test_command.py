@@ -115,9 +115,9 @@ def test_ctrl_c_leaves_the_runs_that_are_finished(tmp_path: Path, monkeypatch: p
         total //= 2 if few else 1
         result = run(study, *few, "--runs", "2", "--out", str(tmp_path), ends=1)
         output = " ".join(result.output.split())
-        assert f"{study}.csv: the 3 runs of {total} that were finished" in output.replace(f"{tmp_path}/", "")
+        assert f"{study}-unfinished.csv: the 3 runs of {total} that were finished" in output.replace(f"{tmp_path}/", "")
         assert "Aborted!" in output
-        assert len(rows(tmp_path / f"{study}.csv")) == 3
+        assert len(rows(tmp_path / f"{study}-unfinished.csv")) == 3
 
 
 def test_the_number_of_workers_changes_no_bit(tmp_path: Path) -> None:

@@ -31,6 +31,9 @@ __all__ = ["CANDIDATES", "Candidate", "run"]
 FOLDS = 5
 """Parts of a training set, each held out once, in a choice."""
 
+TUNING = 50_000
+"""From this number on, runs are those of the choice, with other initial values than those that are reported."""
+
 MAPS = 3
 """Runs whose networks are drawn."""
 
@@ -146,19 +149,33 @@ def error(scores: Array, judged: Samples) -> float:
 
 @dataclass(frozen=True)
 class Result:
-    """What an ensemble reached on the test points of a run: alone is the mean error of its members."""
+    """What an ensemble reached on the test points of a run.
+
+    `alone` is the mean error of its members, whose seeds count up from `seed`.
+    """
 
     candidate: str
     run: int
+    seed: int
     members: int
     test_error: float
     alone: float
 
 
+@dataclass(frozen=True)
+class _Tuned:
+    """The error of a candidate on held-out points, of so many data sets."""
+
+    candidate: str
+    error: float
+    standard_error: float
+    sets: int
+
+
 def choose(candidates: Mapping[Candidate, Programs], sets: int, options: Options) -> dict[Candidate, Spread]:
     """Errors of all candidates on held-out parts of `sets` data sets, which are none of those that are reported."""
     jobs = [
-        Job(programs, candidate, *samples(options.seed, number, TUNE).fold(fold, FOLDS), number)
+        Job(programs, candidate, *samples(options.seed, number, TUNE).fold(fold, FOLDS), TUNING + number * FOLDS + fold)
         for candidate, programs in candidates.items()
         for number in range(sets)
         for fold in range(FOLDS)
@@ -183,6 +200,9 @@ def run(options: Options, names: Sequence[str], sets: int) -> None:
     chosen_after = time.perf_counter()
     ranked = sorted(tuned, key=lambda candidate: tuned[candidate].mean)
     _print_choice(options, ranked, tuned)
+    path = options.out / "best-choice.csv"
+    write_csv(path, [_Tuned(each.name, tuned[each].mean, tuned[each].error, sets) for each in ranked])
+    options.say(f"{path}: all candidates")
     best, programs = ranked[0], candidates[ranked[0]]
     options.say(
         f"Chosen in {chosen_after - compiled:.1f} s, after {compiled - start:.1f} s of compiling: {best.name}. Now "
@@ -196,6 +216,8 @@ def run(options: Options, names: Sequence[str], sets: int) -> None:
     write_csv(path, results)
     options.say(f"{path}: every run")
     path = options.out / "best.json"
+    described = programs.describe()
+    described["hyper_parameters"]["decay_steps"] = best.steps(COUNT)  # which each run sets
     write_json(
         path,
         {
@@ -210,7 +232,7 @@ def run(options: Options, names: Sequence[str], sets: int) -> None:
                 "test_error": asdict(spread([result.test_error for result in results])),
                 "alone": asdict(spread([result.alone for result in results])),
             },
-            "setting": programs.describe(),
+            "setting": described,
         },
     )
     options.say(f"{path}: choice and means, and all that is needed to do it again")
@@ -227,6 +249,7 @@ def _test(best: Candidate, programs: Programs, options: Options) -> list[Result]
         Result(
             best.name,
             job.number,
+            seed_of(options.seed, job.number),
             best.members,
             error(scores, job.judged),
             fmean(error(member[None], job.judged) for member in scores),

@@ -17,7 +17,7 @@ RADIUS = 1 / math.sqrt(2 * math.pi)
 """The area π · RADIUS² is 1/2."""
 
 COUNT = 1000
-"""Points to train on, and as many to test on, in both reports."""
+"""Points to train on, and as many to test on: so [2] says, and [1] does not say how many."""
 
 TRAIN, TEST, TUNE = 0, 1, 2
 """Parts of a run: points to train on, to test on, and those of other data sets, on which choices are made."""

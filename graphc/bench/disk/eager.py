@@ -20,7 +20,7 @@ __all__ = ["Sample", "time_eager"]
 EPOCHS = 100
 """Epochs that are trained in torch, after one to warm up."""
 
-TOLERANCE = 0.01
+TOLERANCE = 1e-4
 """How far apart the losses may be: both are float32, and the differences of rounding grow from step to step."""
 
 

@@ -113,7 +113,8 @@ def run(options: Options, axes: Axes) -> None:
             "seed": options.seed,
             "seconds": seconds,
             "axes": asdict(axes),
-            "held_out": HELD_OUT,
+            "held_out": f"the last {HELD_OUT} points of each training set",
+            "settings": [each.describe() for each in programs.values()],
             "ranked": [
                 {**asdict(point), "validation_error": means[point][0], "test_error": means[point][1]}
                 for point in ranked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ class Programs:
             "shuffle": self.setting.shuffle,
             "hyper_parameters": hypers,
             "parameters": {cell.name: list(cell.type.shape) for cell in state.cells if cell.role is Role.PARAMETER},
-            "graph": str(self.train.stages[0].value),
+            "backend": self.train.backend,
+            "graph": re.sub(r" +# .*$", "", str(self.train.stages[0].value), flags=re.MULTILINE),  # without file names
         }
 
 

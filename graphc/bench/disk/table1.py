@@ -27,7 +27,7 @@ DECAY = 1e-4
 """[1] states it for the run that it pictures, MSE_SGD."""
 
 LEVEL = 0.005
-"""What has a smaller probability is not reproduced: of six rows with four figures each, chance leaves one in ten so."""
+"""A row with a smaller probability does not agree. Of 24 figures, chance has one below it in one table of nine."""
 
 CURVES = 20
 """Runs whose curves are drawn."""
@@ -129,7 +129,7 @@ def run(options: Options, batch_size: int, sharing: str, published_runs: int) ->
         f"{steps:,} steps in {done - compiled:.1f} s, after {compiled - start:.1f} s of compiling. Errors are "
         "percentages of points misclassified, mean ± standard deviation over runs. p is the probability that the "
         f"mean, or the deviation, of {published_runs} of these runs is as far out as the published one, the smaller of "
-        "train and test; the report does not say of how many runs its figures are. Reproduced is what has none below "
+        "train and test; the report does not say of how many runs its figures are. A row agrees that has none below "
         f"{LEVEL:.1%}. Not learned: runs that misclassify {LEARNED:.0%} or more of what they were trained on."
     )
     _write(
@@ -147,7 +147,7 @@ def _print(options: Options, found: Sequence[Sequence[Result]], published_runs: 
     for part in ("train", "test"):
         for heading in (f"{part} error, %\npublished", "\nmeasured"):
             table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("p of\nmean", "p of\nstd", "repro-\nduced", "not\nlearned", "µs per\nstep"):
+    for heading in ("p of\nmean", "p of\nstd", "\nagrees", "not\nlearned", "µs per\nstep"):
         table.add_column(heading, justify="right", no_wrap=True)
     for results in found:
         cells = []
