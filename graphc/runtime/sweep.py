@@ -62,8 +62,7 @@ class Run:
     ) -> None:
         if not isinstance(program, Program):
             raise InputError(f"Run: program is a {type_name(program)}, not what graphc.compile returns")
-        if state is not None and not isinstance(state, State):
-            raise StateError(f"state is a {type_name(state)}, not a graphc State. Make one with program.new_state()")
+        given = program._checked(state)
         self.program = program
         self.data = data
         self.batch_size = batch_size
@@ -73,7 +72,6 @@ class Run:
         self.state = state
         self.validation = validation
         self.on_epoch = on_epoch
-        given = program.state if state is None else state
         if not isinstance(hyper, (Mapping, NoneType)):
             raise StateError(f"hyper is a {type_name(hyper)}, not a mapping such as {{'lr': 0.1}}")
         self.hyper: dict[str | Variable, float] = dict(check_hypers(given, (hyper or {}).items()))
@@ -196,7 +194,7 @@ class Sweep(Generic[_T]):
                     raise _summary(failed, self.runs) from failed[min(failed)]
         finally:
             self._busy.release()
-        return [result for result, done in zip(self.results, self._done) if done]  # type: ignore[misc]  # all are
+        return list(self.results)  # type: ignore[arg-type]  # all are done
 
     def _work_through(self, numbers: Sequence[int], count: int, progress: bool | None) -> dict[int, Exception]:
         """Do the runs of these numbers with `count` threads. Returns the errors of those that failed."""

@@ -87,7 +87,6 @@ class Comparison:
 
     published: tuple[float, float]
     measured: Spread
-
     plausibility: tuple[float, float] | None
     """Of the published mean and deviation, if they are of as many runs as assumed: see `statistics.plausibility`. None
     where there are too few runs to tell.
@@ -123,7 +122,8 @@ def run(options: Options, batch_size: int, sharing: str, published_runs: int) ->
     compiled = time.perf_counter()
     found = study(rows, options, options.out / "table1.csv")
     done = time.perf_counter()
-    _print(options, found, published_runs)
+    compared = {results[0].setting: compare(results, published_runs) for results in found}
+    _print(options, found, compared)
     steps = sum(result.steps for results in found for result in results)
     options.say(
         f"{steps:,} steps in {done - compiled:.1f} s, after {compiled - start:.1f} s of compiling. Errors are "
@@ -132,14 +132,20 @@ def run(options: Options, batch_size: int, sharing: str, published_runs: int) ->
         "train and test; the report does not say of how many runs its figures are. A row agrees that has none below "
         f"{LEVEL:.1%}. Not learned: runs that misclassify {LEARNED:.0%} or more of what they were trained on."
     )
-    _write(
-        options, rows, found, {"batch_size": batch_size, "sharing": sharing, "seconds": done - compiled}, published_runs
-    )
+    facts = {
+        "batch_size": batch_size,
+        "sharing": sharing,
+        "published_runs_assumed": published_runs,
+        "seconds": done - compiled,
+    }
+    _write(options, rows, found, compared, facts)
     if options.pictures:
         _draw(options, rows)
 
 
-def _print(options: Options, found: Sequence[Sequence[Result]], published_runs: int) -> None:
+def _print(
+    options: Options, found: Sequence[Sequence[Result]], compared: Mapping[str, Mapping[str, Comparison]]
+) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", padding=(0, 1))
@@ -151,7 +157,7 @@ def _print(options: Options, found: Sequence[Sequence[Result]], published_runs: 
         table.add_column(heading, justify="right", no_wrap=True)
     for results in found:
         cells = []
-        comparisons = compare(results, published_runs)
+        comparisons = compared[results[0].setting]
         for comparison in comparisons.values():
             mean, std = comparison.published
             cells += [f"{100 * mean:.2f} ± {100 * std:.2f}", f"{comparison.measured.scaled(100):.2f}"]
@@ -172,21 +178,19 @@ def _write(
     options: Options,
     rows: Sequence[Programs],
     found: Sequence[Sequence[Result]],
+    compared: Mapping[str, Mapping[str, Comparison]],
     facts: Mapping[str, object],
-    published_runs: int,
 ) -> None:
     path = options.out / "table1.csv"
     write_csv(path, [result for results in found for result in results])
     options.say(f"{path}: every run")
     path = options.out / "table1.json"
-    compared = {results[0].setting: compare(results, published_runs) for results in found}
     write_json(
         path,
         {
             "runs": options.runs,
             "seed": options.seed,
             **facts,
-            "published_runs_assumed": published_runs,
             "summary": {name: {part: asdict(each) for part, each in row.items()} for name, row in compared.items()},
             "settings": [programs.describe() for programs in rows],
         },
