@@ -6,10 +6,13 @@ Every message is one sentence of facts, then where the user wrote it, then what 
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "CompileError",
     "DTypeError",
     "GradientError",
+    "GraphFileError",
     "GraphcError",
     "InputError",
     "ShapeError",
@@ -26,6 +29,13 @@ __all__ = [
 
 class GraphcError(Exception):
     """Base of everything that graphc raises on purpose."""
+
+    attempt: object = None
+    """The call that was to build graph and could not, as `graphc.ir.tensor.Attempt`; None where it was no such call."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tensors stay in their process, where their cells and functions are: what travels is the message.
+        return type(self), self.args, {name: value for name, value in vars(self).items() if name != "attempt"}
 
 
 class ShapeError(GraphcError, ValueError):
@@ -50,6 +60,10 @@ class CompileError(GraphcError, ValueError):
 
 class InputError(GraphcError, ValueError):
     """A value given to a compiled program does not fit what the program was declared with."""
+
+
+class GraphFileError(GraphcError, ValueError):
+    """A file that is no saved graph, or a graph that cannot be saved. Names the file and the place in it."""
 
 
 class StateError(GraphcError, ValueError):

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from graphc.dims import symbols_of
+from graphc.errors import GraphFileError, VerifyError, one_line
+from graphc.ir.builder import builder_code
 from graphc.ir.cell import Cell
+from graphc.ir.file import read_text_file, write_text_file
 from graphc.ir.node import Node
 from graphc.ir.output import Output, OutputRole
 from graphc.ir.printer import print_graph
+from graphc.ir.saved import graph_from_json, graph_to_json
+from graphc.ir.verify import verify
 
 if TYPE_CHECKING:
     import networkx
 
 __all__ = ["Graph", "topological_order"]
+
+LONGEST_PROBLEM = 400
+"""Characters of what a message says about a file: names in it may have any length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +79,50 @@ class Graph:
     def subgraph(self, *roles: OutputRole) -> Graph:
         """The graph of the outputs with one of `roles`: forward, gradient and update stages are such graphs."""
         return Graph(self.inputs, tuple(output for output in self.outputs if output.role in roles), self.name)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the graph to a file that `Graph.load` reads: JSON, one line for each node, the same for equal graphs.
+
+        A graph is structure. Values belong to States: of cells, only hyper-parameters keep theirs. Lines and modules
+        are kept, with names of source files, which are relative where they lie below the working directory.
+        Raises GraphFileError.
+        """
+        write_text_file(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Graph:
+        """The graph of a file that `save` wrote. Nothing in the file is ever executed.
+
+        Its cells are new: hyper-parameters have the value of the file, all others are zeros, at first and in a new
+        State. Raises GraphFileError, which names the file and the place, for whatever is not a legal graph.
+        """
+        return cls.from_json(read_text_file(path), os.fspath(path))
+
+    def to_json(self) -> str:
+        """The text of the file that `save` writes. Raises GraphFileError, and VerifyError if the graph is not legal."""
+        verify(self)
+        return graph_to_json(self.name, self.inputs, self.nodes, self.outputs)
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "the text") -> Graph:
+        """The graph that `to_json` gave `text` for; errors call it `source`. As `load` otherwise."""
+        try:
+            name, inputs, outputs = graph_from_json(text)
+            graph = cls(inputs, outputs, name)
+            verify(graph, "the graph")
+        except (GraphFileError, VerifyError) as error:
+            problem = one_line(str(error).split("\n", 1)[0])  # a fault that verify finds is shown below its first line
+            short = problem if len(problem) <= LONGEST_PROBLEM else f"{problem[:LONGEST_PROBLEM]}…"
+            raise GraphFileError(f"{one_line(source)}: {short}") from None
+        return graph
+
+    def to_python(self) -> str:
+        """A Python program that builds the same graph, and calls it `graph`.
+
+        Operations, types, inputs, outputs and cells are the same; lines and modules are not, and values only where
+        `save` keeps them. Names that users chose are quoted text, or made identifiers.
+        """
+        return builder_code(self.name, self.inputs, self.nodes, self.outputs)
 
     def to_networkx(self) -> networkx.MultiDiGraph:
         """The graph for other tools: a node for each node (with `op`, `type` and `origin`), an edge for each operand.

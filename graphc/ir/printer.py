@@ -16,7 +16,7 @@ def print_graph(name: str, inputs: Sequence[Node], nodes: Sequence[Node], output
     """The text of a graph."""
     names = names_of((*inputs, *nodes))
     header = ", ".join(f"{names[node]}: {node.type}" for node in inputs)
-    lines = [f"{name}({header})"]
+    lines = [f"{one_line(name)}({header})"]
     placeholders = set(inputs)
     lines.extend("  " + _line(node, names) for node in nodes if node not in placeholders)
     for output in outputs:
@@ -55,7 +55,7 @@ def _line(node: Node, names: Mapping[Node, str]) -> str:
     notes = [part for part in (node.origin.location, node.origin.module) if part]
     if node.origin.forward is not None:
         notes.append("backward")
-    notes.extend(f"by {name}" for name in node.origin.passes)
+    notes.extend(f"by {one_line(name)}" for name in node.origin.passes)
     return f"{text:<64}  # {'  '.join(notes)}" if notes else text
 
 

@@ -6,6 +6,7 @@ Methods dispatch by name to the functions that the op files register, so this fi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar, Union
 
 import torch
@@ -17,7 +18,17 @@ from graphc.ir.op import Op
 from graphc.ir.origin import Origin, current_origin
 from graphc.types import TensorType, as_index
 
-__all__ = ["FUNCTIONS", "Tensor", "TensorLike", "apply", "complaint", "function", "is_number", "is_tensor_like"]
+__all__ = [
+    "FUNCTIONS",
+    "Attempt",
+    "Tensor",
+    "TensorLike",
+    "apply",
+    "complaint",
+    "function",
+    "is_number",
+    "is_tensor_like",
+]
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """The functions that users call, by name: what `Tensor` methods dispatch to."""
@@ -76,16 +87,37 @@ def apply(op: Op, *operands: Tensor, name: str = "") -> Tensor:
     return Tensor(Node(op, nodes, type_, origin))
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Attempt:
+    """A call that built nothing, since it raised an error: the function `name`, what it got, and where it stands."""
+
+    name: str
+    operands: tuple[Tensor, ...]
+    origin: Origin
+
+
 def complaint(
-    kind: type[_E], name: str, problem: str, *operands: Tensor, remedy: str = "", origin: Origin | None = None
+    kind: type[_E],
+    name: str,
+    problem: str,
+    *operands: Tensor,
+    about: tuple[Tensor, ...] = (),
+    remedy: str = "",
+    origin: Origin | None = None,
 ) -> _E:
-    """An error that names the function, its operands' types, the user's line and the remedy."""
+    """An error that names the function, its operands' types, the user's line and the remedy.
+
+    `about` has the operands where `problem` speaks of them already.
+    """
+    origin = origin or current_origin()
     types = [str(operand.type) for operand in operands]
     if len(types) == 2 and name in INFIX:
         problem += f", in {types[0]} {INFIX[name]} {types[1]}"
     elif types:
         problem += f", in {name}({', '.join(types)})"
-    return kind(compose(name, problem, where=(origin or current_origin()).location, remedy=remedy))
+    error = kind(compose(name, problem, where=origin.location, remedy=remedy))
+    error.attempt = Attempt(name, operands or about, origin)
+    return error
 
 
 class Tensor:
@@ -147,6 +179,7 @@ class Tensor:
             SymbolicValueError,
             what,
             f"{self!r} has no value yet: graphs are declared first and run after",
+            about=(self,),
             remedy="compile it with graphc.compile(inputs, outputs) and call the program; "
             "for a choice by element use graphc.where",
         )
@@ -191,6 +224,7 @@ class Tensor:
             SymbolicValueError,
             "backward()",
             "gradients are graph, too",
+            about=(self,),
             remedy="use graphc.grad(loss, wrt=[...]), or optimizer.minimize(loss) for updates",
         )
 
@@ -199,6 +233,7 @@ class Tensor:
             SymbolicValueError,
             "iteration",
             f"{self!r} cannot be iterated: nothing has run yet",
+            about=(self,),
             remedy="index it (x[0], x[:, 1]) or use graphc functions on the whole tensor",
         )
 
@@ -219,6 +254,7 @@ class Tensor:
             SymbolicValueError,
             "item assignment",
             "symbolic tensors are immutable",
+            about=(self,),
             remedy="build the new value with graphc.where or graphc.cat",
         )
 

@@ -6,18 +6,21 @@ It runs between passes in tests and under GRAPHC_VERIFY=1. A fault is shown insi
 from __future__ import annotations
 
 from collections import Counter
-from typing import NoReturn
+from collections.abc import Set
+from typing import TYPE_CHECKING, NoReturn
 
 from graphc.errors import VerifyError
 from graphc.ir.cell import Cell
-from graphc.ir.graph import Graph
 from graphc.ir.node import Node
 from graphc.ir.op import OPS
 from graphc.ir.output import OutputRole
 from graphc.ir.printer import excerpt
 from graphc.types import same_shape
 
-__all__ = ["verify"]
+if TYPE_CHECKING:
+    from graphc.ir.graph import Graph
+
+__all__ = ["problem_of", "verify"]
 
 
 def verify(graph: Graph, stage: str = "") -> None:
@@ -32,7 +35,7 @@ def verify(graph: Graph, stage: str = "") -> None:
         twice = next(node for node, count in Counter(graph.inputs).items() if count > 1)
         _fail(graph, stage, twice, "an input that is listed twice")
     for node in graph.nodes:
-        problem = _problem(node, done, inputs)
+        problem = problem_of(node, done, inputs)
         if problem:
             _fail(graph, stage, node, problem)
         done.add(node)
@@ -54,7 +57,8 @@ def _fail(graph: Graph, stage: str, node: Node, problem: str) -> NoReturn:
     raise VerifyError(f"{stage}: {problem}\n{excerpt(graph.inputs, graph.nodes, node, problem)}")
 
 
-def _problem(node: Node, done: set[Node], inputs: set[Node]) -> str | None:
+def problem_of(node: Node, done: Set[Node], inputs: Set[Node]) -> str | None:
+    """What is illegal about a node, if anything, of a graph with `inputs`; `done` are the nodes before it."""
     if OPS.get(node.op.name) is not type(node.op):
         return f"{type(node.op).__name__} is not a registered op"
     if not all(operand in done for operand in node.inputs):

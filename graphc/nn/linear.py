@@ -70,13 +70,13 @@ class Linear(Module):
         if not x.ndim or not dims.same(x.shape[-1], self.in_features):
             last = f"has {x.shape[-1]} features in its last dimension" if x.ndim else "has no dimensions"
             problem = f"the input, {x.type}, {last}, and the layer takes {self.in_features}"
-            raise complaint(ShapeError, name, problem)
+            raise complaint(ShapeError, name, problem, about=(x,))
         if x.dtype is not self.weight.dtype:
             problem = f"the input is {x.type}, and the layer computes in {dtype_name(self.weight.dtype)}"
             remedy = f"convert one of them: x.to({self.weight.dtype})"
             if x.dtype.is_floating_point:
                 remedy += f", or net.to({x.dtype}) before its first call"
-            raise complaint(DTypeError, name, problem, remedy=remedy)
+            raise complaint(DTypeError, name, problem, about=(x,), remedy=remedy)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -47,12 +47,13 @@ class _Loss(Module):
                 kind,
                 f"{types} have different shapes; torch would broadcast them, "
                 "and each prediction would meet targets that are not its own",
+                about=(x, y),
                 remedy="if they differ by dimensions of size 1 only, as [batch,1] and [batch] do, "
                 "pass target.reshape(prediction.shape)",
             )
         if x.dtype is not y.dtype or not x.dtype.is_floating_point:
             remedy = "pass target.to(prediction.dtype)" if x.dtype.is_floating_point else "the prediction is floating"
-            raise complaint(DTypeError, kind, f"{types} are not of one floating dtype", remedy=remedy)
+            raise complaint(DTypeError, kind, f"{types} are not of one floating dtype", about=(x, y), remedy=remedy)
 
 
 class MSELoss(_Loss):
