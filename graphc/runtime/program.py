@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
+from graphc.backends.by_device import ByDevice
 from graphc.backends.c import NativePlan
 from graphc.backends.executable import Executable
+from graphc.backends.torch_plan import TorchExecutable
 from graphc.ir import Graph
 from graphc.memory import MemoryPlan
 from graphc.runtime.form import Form
@@ -61,6 +63,12 @@ class Program(Runner):
     def source(self) -> str:
         """The generated code."""
         return self._executable.source
+
+    @property
+    def torch_plan(self) -> TorchExecutable | None:
+        """The plan of torch calls: what runs, or what would run where native code cannot. None if there is neither."""
+        executable = self._executable.other if isinstance(self._executable, ByDevice) else self._executable
+        return executable if isinstance(executable, TorchExecutable) else None
 
     @property
     def schedule(self) -> Schedule | KernelSchedule | None:

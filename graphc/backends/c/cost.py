@@ -16,17 +16,16 @@ from graphc.backends.c.writer import WORTH_THREADS
 from graphc.dims import Size
 from graphc.expr import Call, Cast, Expr, Index, Load, Select
 from graphc.ir import Node
-from graphc.ops.contractions import Matmul
-from graphc.ops.reductions import Amax, Sum
+from graphc.schedule.operations import operations
 
 __all__ = ["Cost", "cost", "working_set"]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """`flops` are 2·M·N·K for a product, one for each element of a pointwise node, whatever it computes, and one for
-    each element that a reduction joins. `nbytes` are the elements of each value that is read, and of each that is
-    written, once and without padding. `dtype` is the precision, `is_shared` says whether threads share the task.
+    """`flops` are counted by `schedule.operations`. `nbytes` are the elements of each value that is read, and of each
+    that is written, once and without padding. `dtype` is the precision, `is_shared` says whether threads share the
+    task.
     """
 
     flops: int
@@ -42,7 +41,7 @@ def cost(plan: NativePlan, task: Task | Relayout, sizes: Mapping[str, int]) -> C
     if isinstance(task, Relayout):
         return Cost(0, moved, task.source.dtype, is_shared)
     is_shared |= task.contraction is not None and task.contraction.kind == "blas"
-    flops = sum(dims.evaluate(_operations(node), sizes) for node in task.kernel.nodes)
+    flops = sum(dims.evaluate(operations(node), sizes) for node in task.kernel.nodes)
     is_double = any(node.type.dtype is torch.float64 for node in task.kernel.nodes)
     return Cost(flops, moved, torch.float64 if is_double else torch.float32, is_shared)
 
@@ -52,14 +51,6 @@ def working_set(plan: NativePlan, sizes: Mapping[str, int]) -> int:
     touched = {buffer for task in plan.tasks for buffer, _ in _moved(plan, task, sizes)}
     elsewhere = (dims.evaluate(buffer.nbytes, sizes) for buffer in touched if buffer not in plan.slot_of)
     return plan.nbytes(sizes) + sum(elsewhere)
-
-
-def _operations(node: Node) -> Size:
-    if isinstance(node.op, Matmul):
-        return 2 * node.type.numel * node.inputs[0].type.shape[-1]
-    if isinstance(node.op, (Sum, Amax)):
-        return node.inputs[0].type.numel
-    return node.type.numel if node.op.is_pointwise else 0
 
 
 def _moved(plan: NativePlan, task: Task | Relayout, sizes: Mapping[str, int]) -> Iterator[tuple[Buffer, int]]:

@@ -7,9 +7,9 @@ task copies the value into another one.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal as Choice
 
@@ -90,7 +90,8 @@ class NativePlan:
     """`tasks` are a step; `enter` copies cells to where they are packed, `leave` copies back what has changed.
 
     `buffers` are in the order of the table of pointers; `slot_of` says which piece of the workspace a buffer has,
-    `slots` how large the pieces are: the largest of several sizes in bytes.
+    `slots` how large the pieces are: the largest of several sizes in bytes. `lifetimes` are the first and the last task
+    that need a buffer of the workspace, by number; a packed cell is there all the time.
     """
 
     schedule: KernelSchedule
@@ -103,6 +104,7 @@ class NativePlan:
     memory_of: Mapping[Node | Cell | Output, Buffer]
     slot_of: Mapping[Buffer, int]
     slots: tuple[tuple[Size, ...], ...]
+    lifetimes: Mapping[Buffer, tuple[int, int]] = field(repr=False)
 
     @cached_property
     def names(self) -> dict[Node, str]:
@@ -193,7 +195,8 @@ class _Planner:
             assert output.cell is not None, "only cells are copied last"
             value = self.memory_of.get(output) or self.memory_of[output.node]
             tasks.append(Relayout(value, self.memory_of[output.cell]))
-        slot_of, slots = self._slots(enter, tasks, leave)
+        lifetimes = self._lifetimes(enter, tasks)
+        slot_of, slots = _slots(lifetimes)
         return NativePlan(
             self.schedule,
             self.graph,
@@ -205,6 +208,7 @@ class _Planner:
             self.memory_of,
             slot_of,
             slots,
+            lifetimes,
         )
 
     # How contractions are computed.
@@ -399,27 +403,27 @@ class _Planner:
         (inner, _), *_ = body.reduced
         return [(load, inner) for load in body.factors]
 
-    def _slots(
-        self, enter: list[Relayout], tasks: list[Task | Relayout], leave: list[Relayout]
-    ) -> tuple[dict[Buffer, int], tuple[tuple[Size, ...], ...]]:
-        """Pieces of the workspace by liveness: a piece is free again after the last task that reads it."""
-        last: dict[Buffer, int] = {}
+    def _lifetimes(self, enter: list[Relayout], tasks: list[Task | Relayout]) -> dict[Buffer, tuple[int, int]]:
+        """For each buffer of the workspace its first and its last task, in the order of the first ones."""
+        found = {relayout.target: (0, len(tasks) - 1) for relayout in enter}
         for i, task in enumerate(tasks):
             for buffer in _touched(task, self.memory_of):
-                last[buffer] = i
-        free = FreeList()
-        slot_of: dict[Buffer, int] = {}
-        for relayout in enter:
-            slot_of[relayout.target] = free.take(relayout.target.nbytes)
-        for i, task in enumerate(tasks):
-            touched = _touched(task, self.memory_of)
-            for buffer in touched:
-                if buffer.kind == "slot" and buffer not in slot_of:
-                    slot_of[buffer] = free.take(buffer.nbytes)
-            for buffer in touched:
-                if buffer.kind == "slot" and last[buffer] == i:
-                    free.give(slot_of[buffer])
-        return slot_of, tuple(tuple(sizes) for sizes in free.sizes)
+                if buffer.kind == "slot":
+                    first, _ = found.get(buffer, (i, i))
+                    found[buffer] = first, i
+        return found
+
+
+def _slots(lifetimes: Mapping[Buffer, tuple[int, int]]) -> tuple[dict[Buffer, int], tuple[tuple[Size, ...], ...]]:
+    """Pieces of the workspace by liveness: a piece is free again after the last task that reads it."""
+    free = FreeList()
+    slot_of: dict[Buffer, int] = {}
+    ending = deque(sorted(lifetimes, key=lambda buffer: lifetimes[buffer][1]))
+    for buffer, (first, _) in lifetimes.items():
+        while lifetimes[ending[0]][1] < first:
+            free.give(slot_of[ending.popleft()])
+        slot_of[buffer] = free.take(buffer.nbytes)
+    return slot_of, tuple(tuple(sizes) for sizes in free.sizes)
 
 
 def _touched(task: Task | Relayout, memory_of: Mapping[Node | Cell | Output, Buffer]) -> list[Buffer]:

@@ -29,9 +29,10 @@ CALLS = 100
 
 @dataclass(frozen=True, eq=False)
 class NativeSource:
-    """`text` is C11 with vector extensions."""
+    """`text` is C11 with vector extensions; `functions` has the name of what each task of a step calls, in order."""
 
     text: str
+    functions: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -39,7 +40,9 @@ class NativeSource:
 
 def generate_native(plan: NativePlan, *, timed: bool = False) -> NativeSource:
     """`timed` adds `graphc_profile`, which counts the ticks of each task."""
-    return NativeSource(_File(plan).write(timed))
+    file = _File(plan)
+    text = file.write(timed)
+    return NativeSource(text, tuple(file.called[task] for task in plan.tasks))
 
 
 class _File:
@@ -48,6 +51,7 @@ class _File:
         self.known: dict[tuple[str, str], str] = {}
         self.shares: dict[str, str] = {}
         self.functions: list[Function] = []
+        self.called: dict[Task | Relayout, str] = {}
 
     def write(self, timed: bool) -> str:
         enter, step, leave = (
@@ -142,7 +146,7 @@ class _File:
         function = write(plan, task)
         self.functions.append(function)
         key = (function.parameters, function.text)
-        name = self.known.setdefault(key, f"k{len(self.known)}")
+        name = self.called[task] = self.known.setdefault(key, f"k{len(self.known)}")
         arguments = [f"n{k}" for k in function.symbols] + [f"b[{buffer.index}]" for buffer in function.buffers]
         yield f"  /* {_plain(self._note(task))} */"
         if function.share is None:
