@@ -51,7 +51,10 @@ APART = {
 
 # Packages that cost start-up time: imported inside the functions that need them, except in these modules and rooms.
 SLOW_PACKAGES = {
-    "click": ("graphc.viz.command", "graphc.bench", "graphc.cli"),
+    "click": (
+        *("graphc.viz.command", "graphc.viz.arguments", "graphc.viz.group", "graphc.viz.completion"),
+        *("graphc.bench", "graphc.cli"),
+    ),
     "graphviz": (),
     "matplotlib": (),
     "networkx": (),

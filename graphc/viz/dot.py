@@ -3,65 +3,85 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from graphc.viz.model import STORED, Arrow, Drawing, Frame, Kind
-from graphc.viz.palette import ARROWS, FONT, FRAME, INK, SHARED_FRAME, SOFT_INK, STYLES
+from graphc.viz.model import STORED, Arrow, Box, Change, Drawing, Entry, Frame, FrameKind, Kind
+from graphc.viz.palette import FONT, LIGHT, MARKS, THEMES, Palette
+from graphc.viz.quote import text, tooltip
+from graphc.viz.request import Direction, Theme
 
 if TYPE_CHECKING:
     import graphviz
 
-__all__ = ["Direction", "dot_source"]
+__all__ = ["Direction", "arrow_attributes", "box_attributes", "defaults", "dot_source", "frame_attributes"]
 
-Direction = Literal["TB", "LR"]
-
-GRAPH = {
-    "bgcolor": "white",
-    "charset": "UTF-8",
-    "fontname": FONT,
-    "fontsize": "12",
-    "newrank": "true",  # ranks across all frames: what a module computes from its own result may stand below it
-    "nodesep": "0.3",
-    "ranksep": "0.35",
-    "tooltip": " ",
-}
-BOXES = {
-    "fontname": FONT,
-    "fontsize": "12",
-    "fontcolor": INK,
-    "height": "0.36",
-    "margin": "0.12,0.06",
-    "penwidth": "1.2",
-}
-LINES = {"fontname": FONT, "fontsize": "10", "fontcolor": SOFT_INK, "color": SOFT_INK, "arrowsize": "0.7"}
 # Arrows stop a little before even the smallest box; its outline, which they do not heed, fills the gap.
-DOOR = {"shape": "box", "fixedsize": "true", "width": "0.01", "height": "0.01", "penwidth": "1", "color": SOFT_INK}
+DOOR = {"shape": "box", "fixedsize": "true", "width": "0.01", "height": "0.01", "penwidth": "1"}
 STRAIGHT = "200"
 """How much more it matters that data flows straight on than that a parameter is near."""
 LEGEND_COLUMNS = 4
+CLASSES: Mapping[Kind | FrameKind, str] = {kind: kind.name.lower() for kind in (*Kind, *FrameKind)}
+"""What a box or a frame is called in a page, by its kind."""
 
 
-def dot_source(drawing: Drawing, direction: Direction = "TB") -> str:
-    """The DOT text of `drawing`, flowing from top to bottom or from left to right."""
+def defaults(direction: Direction, palette: Palette) -> dict[str, dict[str, str]]:
+    """The attributes of the graph, and those that boxes and arrows have where they have none of their own."""
+    font = {"fontname": FONT}
+    return {
+        "graph": {
+            **font,
+            "bgcolor": palette.background,
+            "charset": "UTF-8",
+            "fontcolor": palette.ink,
+            "fontsize": "12",
+            "newrank": "true",  # ranks across all frames: what a module computes from its own result may stand below it
+            "nodesep": "0.3",
+            "rankdir": direction,
+            "ranksep": "0.35",
+            "tooltip": " ",
+        },
+        "node": {
+            **font,
+            "fontsize": "12",
+            "fontcolor": palette.ink,
+            "height": "0.36",
+            "margin": "0.12,0.06",
+            "penwidth": "1.2",
+        },
+        "edge": {
+            **font,
+            "fontsize": "10",
+            "fontcolor": palette.soft_ink,
+            "color": palette.soft_ink,
+            "arrowsize": "0.7",
+        },
+    }
+
+
+def dot_source(drawing: Drawing, direction: Direction = "TB", theme: Theme = "light", *, legend: bool = True) -> str:
+    """The DOT text of all of `drawing`, flowing from top to bottom or from left to right."""
     import graphviz
 
-    dot = graphviz.Digraph("graphc", graph_attr={**GRAPH, "rankdir": direction}, node_attr=BOXES, edge_attr=LINES)
+    palette = THEMES[theme]
+    given = defaults(direction, palette)
+    dot = graphviz.Digraph("graphc", graph_attr=given["graph"], node_attr=given["node"], edge_attr=given["edge"])
     top, bottom = ("n", "s") if direction == "TB" else ("w", "e")
     beside = _beside(drawing)
     through = _through(drawing, beside)
-    _add_boxes(dot, drawing, through)
+    _add_boxes(dot, drawing, through, palette)
     for i, arrow in enumerate(drawing.arrows):
-        attributes = _arrow_attributes(arrow, drawing.boxes[arrow.tail].kind)
+        attributes = {**arrow_attributes(arrow, drawing.boxes[arrow.tail].kind, palette), "id": arrow.id or f"e{i}"}
         tail, head = f"n{arrow.tail}", f"n{arrow.head}"
         if i in through:
             dot.edge(tail, f"door{i}", **attributes, arrowhead="none", headport=top)
             del attributes["label"]
+            attributes["id"] += "d"
             dot.edge(f"door{i}", head, **attributes, tailport=bottom)
         else:
             dot.edge(tail, head, **attributes, **({"minlen": "0"} if i in beside else {}))
-    if len(drawing.legend) > 1:
-        dot.attr(label=_legend(drawing), labelloc="b", labeljust="l", fontsize="10")
+    if legend and (len(drawing.legend) > 1 or drawing.caption):
+        dot.attr(label=_legend(drawing, palette), labelloc="b", labeljust="l", fontsize="10")
     return str(dot.source)
 
 
@@ -86,6 +106,7 @@ def _through(drawing: Drawing, beside: set[int]) -> set[int]:
         if arrow.head in below
         and not _is_stored(drawing, arrow)
         and drawing.boxes[arrow.head].frame not in (None, drawing.boxes[arrow.tail].frame)
+        and drawing.boxes[arrow.head].kind is Kind.OP
     }
 
 
@@ -93,7 +114,7 @@ def _is_stored(drawing: Drawing, arrow: Arrow) -> bool:
     return drawing.boxes[arrow.tail].kind in STORED
 
 
-def _add_boxes(dot: graphviz.Digraph, drawing: Drawing, through: set[int]) -> None:
+def _add_boxes(dot: graphviz.Digraph, drawing: Drawing, through: set[int], palette: Palette) -> None:
     """Boxes in their frames. Inner frames are made before those around them, so that nothing recurses."""
     import graphviz
 
@@ -102,61 +123,88 @@ def _add_boxes(dot: graphviz.Digraph, drawing: Drawing, through: set[int]) -> No
         children.setdefault(frame.parent, []).append(i)
     parts: dict[int | None, graphviz.Digraph] = {None: dot}
     for i, frame in enumerate(drawing.frames):
-        parts[i] = graphviz.Digraph(f"cluster_{i}", graph_attr=_frame_attributes(frame))
+        attributes = {**frame_attributes(frame, palette), "id": frame.id or f"f{i}"}
+        parts[i] = graphviz.Digraph(f"cluster_{i}", graph_attr=attributes)
     for i, box in enumerate(drawing.boxes):
-        parts[box.frame].node(f"n{i}", _text(*box.lines), tooltip=_tooltip(box.tooltip), **STYLES[box.kind])
+        parts[box.frame].node(f"n{i}", **box_attributes(box, palette), id=box.id or f"n{i}")
     for i in sorted(through):
         door = parts[drawing.boxes[drawing.arrows[i].head].frame]
-        door.node(f"door{i}", "", **DOOR, tooltip=" ")
+        door.node(f"door{i}", "", **DOOR, color=palette.soft_ink, tooltip=" ")
     for outer in (*reversed(range(len(drawing.frames))), None):
         for inner in children.get(outer, ()):
             parts[outer].subgraph(parts.pop(inner))
 
 
-def _frame_attributes(frame: Frame) -> dict[str, str]:
+def box_attributes(box: Box, palette: Palette = LIGHT) -> dict[str, str]:
+    """How a box looks."""
+    lines = box.lines
+    attributes = dict(palette.boxes[box.kind])
+    classes = CLASSES[box.kind]
+    if box.change is not None:
+        lines = (MARKS[box.change] + lines[0], *lines[1:])
+        attributes.update(palette.changes[box.change])
+        classes += f" {box.change.value}"
+    if box.heat is not None:
+        lines = (*lines, box.heat.text)
+        attributes.update(palette.shade(box.heat.share))
+    return {"label": text(*lines), "tooltip": tooltip(box.tooltip), "class": classes, **attributes}
+
+
+def frame_attributes(frame: Frame, palette: Palette = LIGHT) -> dict[str, str]:
+    """How an open frame looks."""
     title = f"{frame.title}  ×{frame.calls}" if frame.calls > 1 else frame.title
-    style = SHARED_FRAME if frame.calls > 1 else FRAME
-    return {**style, "label": _text(title), "tooltip": _tooltip(frame.tooltip), "labeljust": "l", "margin": "10"}
-
-
-def _arrow_attributes(arrow: Arrow, kind: Kind) -> dict[str, str]:
-    tooltip = _tooltip(arrow.tooltip)
-    label = f"{arrow.mark}: {arrow.label}" if arrow.mark and arrow.label else arrow.mark or arrow.label
-    weight = {} if kind in STORED else {"weight": STRAIGHT}
+    heat = {} if frame.heat is None else palette.shade(frame.heat.share)
+    label = title if frame.heat is None else f"{title}  {frame.heat.text}"
     return {
-        "label": _text(f" {label} ") if label else "",
-        "tooltip": tooltip,
-        "labeltooltip": tooltip,
-        **weight,
-        **ARROWS.get(kind, {}),
+        **palette.frames[frame.kind],
+        **heat,
+        "label": text(label),
+        "tooltip": tooltip((*frame.tooltip, frame.contents) if frame.contents else frame.tooltip),
+        "class": f"frame {CLASSES[frame.kind]}",
+        "labeljust": "l",
+        "margin": "10",
     }
 
 
-def _legend(drawing: Drawing) -> str:
-    """The legend as an HTML-like label, the only one: it says nothing that a user named."""
+def arrow_attributes(arrow: Arrow, kind: Kind, palette: Palette = LIGHT) -> dict[str, str]:
+    """How an arrow from a box of `kind` looks."""
+    tip = tooltip(arrow.tooltip)
+    label = f"{arrow.mark}: {arrow.label}" if arrow.mark and arrow.label else arrow.mark or arrow.label
+    weight = {} if kind in STORED else {"weight": STRAIGHT}
+    colors = palette.arrows.get(kind, {})
+    if arrow.change is not None:
+        style = palette.changes[arrow.change]
+        colors = {"color": style["color"], **({"style": "dashed"} if "dashed" in style.get("style", "") else {})}
+    return {
+        "label": text(f" {label} ") if label else "",
+        "tooltip": tip,
+        "labeltooltip": tip,
+        "class": f"arrow {CLASSES[kind]}",
+        **weight,
+        **colors,
+    }
+
+
+def _legend(drawing: Drawing, palette: Palette) -> str:
+    """Caption and legend as an HTML-like label, the only one: whatever it says is escaped."""
     cells = []
-    for entry in drawing.legend:
-        style = SHARED_FRAME if entry.kind is None else STYLES[entry.kind]
+    for entry in drawing.legend if len(drawing.legend) > 1 else ():
+        style = _style(entry, palette)
+        mark = MARKS[entry.kind] if isinstance(entry.kind, Change) else ""
         border = "2" if float(style.get("penwidth", "1")) > 2 else "1"
-        rounded = ' STYLE="ROUNDED"' if "rounded" in style["style"] else ""
+        rounded = ' STYLE="ROUNDED"' if "rounded" in style.get("style", "rounded") else ""
         colors = f'COLOR="{style["color"]}" BGCOLOR="{style["fillcolor"]}"'
-        text = f'<FONT COLOR="{style.get("fontcolor", INK)}">{html.escape(entry.text)}</FONT>'
-        cells.append(f'<TD BORDER="{border}"{rounded} {colors}>{text}</TD>')
+        label = f'<FONT COLOR="{style.get("fontcolor", palette.ink)}">{html.escape(mark + entry.text)}</FONT>'
+        cells.append(f'<TD BORDER="{border}"{rounded} {colors}>{label}</TD>')
     rows = ["".join(cells[i : i + LEGEND_COLUMNS]) for i in range(0, len(cells), LEGEND_COLUMNS)]
     table = "".join(f"<TR>{row}</TR>" for row in rows)
-    return f'<<TABLE BORDER="0" CELLSPACING="6" CELLPADDING="3">{table}</TABLE>>'
+    legend = f'<TABLE BORDER="0" CELLSPACING="6" CELLPADDING="3">{table}</TABLE>' if table else ""
+    parts = [legend, *map(html.escape, drawing.caption)]
+    whole = "".join(f'<TR><TD ALIGN="LEFT">{part}</TD></TR>' for part in parts if part)
+    return f'<<TABLE BORDER="0" CELLSPACING="2" CELLPADDING="1">{whole}</TABLE>>'
 
 
-def _text(*lines: str, backslash: str = "\\\\") -> str:
-    """Lines as one label, on which Graphviz's escapes (`\\N`), entities (`&lt;`) and HTML-like labels have no hold."""
-    import graphviz
-
-    # Graphviz decodes entities in all labels, and its escapes start with a backslash.
-    safe = (line.replace("&", "&amp;").replace("\\", backslash) for line in lines)
-    text: str = graphviz.nohtml("\\n".join(safe))
-    return text
-
-
-def _tooltip(lines: Sequence[str]) -> str:
-    """Lines as a tooltip, in which Graphviz looks for escapes twice."""
-    return _text(*lines, backslash="\\\\\\\\")
+def _style(entry: Entry, palette: Palette) -> Mapping[str, str]:
+    if isinstance(entry.kind, Kind):
+        return palette.boxes[entry.kind]
+    return palette.frames[entry.kind] if isinstance(entry.kind, FrameKind) else palette.changes[entry.kind]

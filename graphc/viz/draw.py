@@ -3,67 +3,104 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
-from graphc.viz.build import drawing_of
-from graphc.viz.dot import Direction, dot_source
+from graphc.runtime import Program
+from graphc.viz.compare import Comparison
+from graphc.viz.document import Document
 from graphc.viz.errors import DrawingError
-from graphc.viz.layout import DEFAULT_TIMEOUT, FORMATS, render
+from graphc.viz.layout import DEFAULT_TIMEOUT
 from graphc.viz.model import Drawing
-from graphc.viz.subject import Drawable, View, subject_of
+from graphc.viz.output import encoded, rendered, suffix_of, write_bytes
+from graphc.viz.request import Direction, Request, Theme, View
+from graphc.viz.request import Overlay as OverlayName
+from graphc.viz.sheets import (
+    chart_source,
+    document_of,
+    document_of_difference,
+    document_of_passes,
+    shown_difference,
+    shown_drawing,
+    with_pictures,
+)
+from graphc.viz.subject import Drawable
 
-__all__ = ["SUFFIXES", "contents", "draw", "suffix_of", "write"]
-
-SUFFIXES = (*(f".{format}" for format in FORMATS), ".dot")
+__all__ = ["contents", "contents_of_difference", "contents_of_passes", "draw"]
 
 
 def draw(
     value: Drawable,
     path: str | os.PathLike[str] | None = None,
     *,
-    direction: Direction = "TB",
     view: View = "forward",
+    direction: Direction = "TB",
+    depth: int | None = None,
+    collapse: Collection[str] = (),
+    only: str = "",
+    theme: Theme = "light",
+    overlay: OverlayName | None = None,
+    sizes: Mapping[str, int] | None = None,
+    batch: Sequence[object] | None = None,
     timeout: float = DEFAULT_TIMEOUT,
     name: str = "output",
 ) -> Drawing:
     """The drawing of a tensor, of a list, tuple or dict of tensors, of a graph or of a program.
 
-    With `path` it is written there too: `.svg`, `.png`, `.pdf` or `.dot`. `direction` is "TB" (top to bottom) or "LR".
-    `view`: of a graph or program, "forward" draws what leads to its outputs, "all" its gradients and updates too.
-    `timeout` is what the layout may take, in seconds. `name` is what a tensor by itself is called. Raises DrawingError.
+    With `path` it is written there too: `.svg`, `.png`, `.pdf`, `.dot`, `.mmd` (Mermaid), `.json` (the drawing as data)
+    or `.html` (a page with all views).
+
+    - `view`: "forward" is what leads to the outputs, "backward" has the gradients too, "training" the updates;
+      "kernels" is what native code or the torch plan computes together; "memory", for files, which slot has what when.
+    - `direction`: "TB" (top to bottom) or "LR". `theme`: "light" or "dark".
+    - Modules that are `depth` or more inside others are one box each (None: as much as fits is open), and so are those
+      whose path or class is in `collapse`. `only` is the path of the one module to draw.
+    - `overlay`: "time", "flops", "bytes", "memory", "gradient" or "nan" shades the boxes by numbers, which are for
+      symbolic `sizes` (32 where not given), or for the inputs `batch`.
+    - `timeout`: seconds that the layout may take. `name`: what a tensor by itself is called.
+
+    Raises DrawingError.
     """
+    request = Request(view, direction, depth, tuple(collapse), only, theme, overlay, dict(sizes or {}), timeout)
     if path is not None:
-        suffix_of(path)  # raises before any work is done
-    drawing = drawing_of(*subject_of(value, view, name))
-    if path is not None:
-        write(drawing, path, direction, timeout)
-    return drawing
+        suffix = suffix_of(path)  # raises before any work is done
+        write_bytes(contents(value, suffix, request, name, batch), path)
+    return shown_drawing(value, replace(request, view="kernels") if view == "memory" else request, name, batch)
 
 
-def write(
-    drawing: Drawing, path: str | os.PathLike[str], direction: Direction = "TB", timeout: float = DEFAULT_TIMEOUT
-) -> None:
-    """Write a file of `drawing`, or leave what is there as it is. Raises DrawingError."""
-    data = contents(drawing, suffix_of(path), direction, timeout)
-    try:
-        Path(path).write_bytes(data)
-    except OSError as error:
-        raise DrawingError(f"cannot write {os.fspath(path)!r}: {error.strerror}") from None
+def contents(
+    value: object, suffix: str, request: Request, name: str = "output", batch: Sequence[object] | None = None
+) -> bytes:
+    """The bytes of a file of `value` whose name ends with `suffix`. Raises DrawingError."""
+    if request.view == "memory" and suffix not in (".html", ".json"):
+        if suffix == ".mmd":
+            raise DrawingError("Mermaid has no charts of memory: write .svg, .png, .pdf, .dot or .html")
+        return rendered(chart_source(value, request, name), suffix, request)
+
+    def document(is_drawn: bool) -> Document:
+        found = document_of(value, request, name, batch)
+        return with_pictures(found, request) if is_drawn else found
+
+    return encoded(suffix, request, lambda: shown_drawing(value, request, name, batch), document)
 
 
-def suffix_of(path: str | os.PathLike[str]) -> str:
-    """The ending that says which format to write. Raises DrawingError for one that is not known."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        what = f"{suffix!r} files" if suffix else "a file without an ending"
-        raise DrawingError(f"cannot write {what}: the name ends with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    return suffix
+def contents_of_difference(comparison: Comparison, suffix: str, request: Request, name: str) -> bytes:
+    """The bytes of a file of two graphs in one. Raises DrawingError."""
+
+    def document(is_drawn: bool) -> Document:
+        found = document_of_difference(comparison, request, name)
+        return with_pictures(found, request) if is_drawn else found
+
+    return encoded(suffix, request, lambda: shown_difference(comparison, request), document)
 
 
-def contents(drawing: Drawing, suffix: str, direction: Direction = "TB", timeout: float = DEFAULT_TIMEOUT) -> bytes:
-    """The bytes of a file of `drawing` whose name ends with `suffix`."""
-    source = dot_source(drawing, direction)
-    for format in FORMATS:
-        if suffix == f".{format}":
-            return render(source, format, timeout)
-    return source.encode()
+def contents_of_passes(program: Program, suffix: str, request: Request, name: str) -> bytes:
+    """The bytes of a page, or of the data, of what each pass made of a program. Raises DrawingError."""
+    if suffix not in (".html", ".json"):
+        raise DrawingError("passes are several drawings: write .html or .json, or draw one with graphc-viz diff --pass")
+
+    def document(is_drawn: bool) -> Document:
+        found = document_of_passes(program, request, name)
+        return with_pictures(found, request) if is_drawn else found
+
+    return encoded(suffix, request, lambda: Drawing(()), document)

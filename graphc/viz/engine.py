@@ -16,7 +16,7 @@ def main(format: str, dpi: str) -> None:
     graph = pygraphviz.AGraph()
     graph.read(sys.stdin.buffer)
     graph.graph_attr["dpi"] = dpi
-    sys.stdout.buffer.write(graph.draw(format=format, prog="dot"))
+    sys.stdout.buffer.write(graph.draw(format=format, prog=graph.graph_attr.get("layout") or "dot"))
 
 
 if __name__ == "__main__":

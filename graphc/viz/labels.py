@@ -40,6 +40,7 @@ COMMUTATIVE = {"add", "mul", "minimum", "maximum", "eq", "ne"}
 LETTERS = "xyzuvw"
 MOST_CHARACTERS = 48
 MOST_SWAPPED = 6
+MOST_PARTS = 6
 
 
 def label_of(nodes: Sequence[Node], operands: Sequence[Operand]) -> tuple[str, list[str]]:
@@ -101,7 +102,8 @@ def _call(name: str, texts: Sequence[str]) -> tuple[str, list[str]]:
 def _plain(op: Op, node: Node) -> str:
     match op:
         case Cat(dim=dim):
-            return f"cat dim {dim}"
+            parts = [str(x.type.shape[dim]) for x in node.inputs]
+            return f"cat dim {dim}: {' + '.join(parts) if len(parts) <= MOST_PARTS else f'{len(parts)} parts'}"
         case Sum(dims=reduced) | Amax(dims=reduced):
             return op.name if len(reduced) == node.inputs[0].type.ndim else f"{op.name} {_dims(reduced)}"
         case Cast(dtype=dtype):

@@ -6,12 +6,13 @@ import sys
 
 from graphc.ir import Graph
 from graphc.runtime import Program
-from graphc.viz.build import drawing_of
 from graphc.viz.dot import dot_source
 from graphc.viz.errors import DrawingError
 from graphc.viz.layout import render
 from graphc.viz.model import Drawing
-from graphc.viz.subject import subject_of
+from graphc.viz.request import Request
+from graphc.viz.sheets import shown_drawing
+from graphc.viz.views import GRAPHS, available
 
 __all__ = ["register", "svg_of"]
 
@@ -32,8 +33,14 @@ def register() -> None:
 def svg_of(value: Graph | Program | Drawing) -> str | None:
     """The SVG text of `value`; None where it cannot be laid out, so that the notebook shows its text."""
     try:
-        drawing = value if isinstance(value, Drawing) else drawing_of(*subject_of(value, "all"))
+        drawing = value if isinstance(value, Drawing) else _drawn(value)
         text = render(dot_source(drawing), "svg", PATIENCE).decode()
     except DrawingError:
         return None
     return text[text.index("<svg") :]  # a page takes the element without the head of an XML file
+
+
+def _drawn(value: Graph | Program) -> Drawing:
+    """All of the graph, as far as it can be seen at once."""
+    view = [each for each in available(value) if each in GRAPHS][-1]
+    return shown_drawing(value, Request(view))

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from graphc.ir import Graph, Node, Output, OutputRole, Tensor, topological_order
 from graphc.ops import Placeholder
 from graphc.runtime import Program
 from graphc.viz.errors import DrawingError
+from graphc.viz.labels import shown
 
-__all__ = ["Drawable", "View", "describe", "is_drawable", "subject_of"]
+__all__ = ["Drawable", "declared_graph", "describe", "is_drawable", "is_module", "subject_of"]
 
 Drawable = Tensor | Sequence[Tensor] | dict[str, Tensor] | Graph | Program
-View = Literal["forward", "all"]
 
 
-def subject_of(value: object, view: View = "forward", name: str = "output") -> tuple[Graph, tuple[Node, ...]]:
+def subject_of(value: object, name: str = "output") -> tuple[Graph, tuple[Node, ...]]:
     """The graph to draw for `value`, and the inputs that nothing in it uses. Raises DrawingError.
 
-    Of a graph or a program, `forward` is what leads to its outputs, and `all` its gradients and updates too; a program
-    is drawn as it was declared. Tensors that are named one by one are drawn whatever they are.
+    A program is drawn as it was declared. Tensors that are named one by one are drawn whatever they are.
     """
     if isinstance(value, (Graph, Program)):
-        graph = value if isinstance(value, Graph) else _declared(value)
-        unused = tuple(node for node in graph.inputs if node not in graph.users)
+        graph = value if isinstance(value, Graph) else declared_graph(value)
         if not graph.outputs:
             raise DrawingError(f"{name!r} has nothing to draw: it has no outputs")
-        if view == "forward":
-            graph = graph.subgraph(OutputRole.OUTPUT)
-        if not graph.outputs:
-            raise DrawingError(f"{name!r} has only gradients and updates to draw: ask for all of it (--view all)")
-        return graph, unused
+        return graph, tuple(node for node in graph.inputs if node not in graph.users)
     if not is_drawable(value):
         raise DrawingError(f"{name!r} is {describe(value)}; {_remedy(value, name)}")
     outputs = [
@@ -62,8 +55,8 @@ def is_drawable(value: object) -> bool:
 
 
 def describe(value: object) -> str:
-    """What `value` is, for a message: `a list of 2 tensors`, `a module (Sequential)`."""
-    kind = type(value).__name__
+    """What `value` is, for a message: `a list of 2 tensors`, `a Sequential module`."""
+    kind = shown(type(value).__name__)
     if isinstance(value, (list, tuple, dict)):
         if not value:
             return f"an empty {kind}"
@@ -72,14 +65,12 @@ def describe(value: object) -> str:
         return "a tensor"
     if isinstance(value, (Graph, Program)):
         return f"a {kind.lower()}"
-    if is_module(value):
-        return f"a module ({kind})"
-    return f"{'an' if kind[:1].lower() in 'aeio' else 'a'} {kind}"
+    return f"{'an' if kind[:1].lower() in 'aeio' else 'a'} {kind}{' module' if is_module(value) else ''}"
 
 
 def is_module(value: object) -> bool:
-    """Whether `value` has parameters, as layers do."""
-    return not isinstance(value, type) and callable(getattr(value, "named_parameters", None))
+    """Whether `value` is called on tensors and has parameters, as layers do."""
+    return not isinstance(value, type) and callable(value) and callable(getattr(value, "named_parameters", None))
 
 
 def _remedy(value: object, name: str) -> str:
@@ -88,6 +79,6 @@ def _remedy(value: object, name: str) -> str:
     return "what can be drawn is a tensor, a list, tuple or dict of tensors, a graph or a program"
 
 
-def _declared(program: Program) -> Graph:
+def declared_graph(program: Program) -> Graph:
     """The graph as the user declared it: the first stage."""
     return next((stage.value for stage in program.stages if isinstance(stage.value, Graph)), program.graph)

@@ -14,25 +14,20 @@ from graphc.ir.origin import Scope, entered
 from graphc.viz import draw
 from graphc.viz.dot import dot_source
 from graphc.viz.layout import render
-from graphc.viz.model import Arrow, Box, Drawing, Frame, Kind
-from graphc.viz.palette import FRAME, INK, SHARED_FRAME, SOFT_INK, STYLES
-from tests.viz.networks import branches, perceptron, shared
+from graphc.viz.model import Arrow, Box, Change, Drawing, Frame, FrameKind, Kind
+from graphc.viz.palette import THEMES, Palette, contrast
+from tests.viz.networks import GALLERY, shared
 
 SVG = "{http://www.w3.org/2000/svg}"
 TITLE = "{http://www.w3.org/1999/xlink}title"
 
 
-@pytest.mark.parametrize(
-    ("name", "draw_it"),
-    [
-        ("perceptron", lambda: dot_source(draw(perceptron(), name="y"))),
-        ("shared", lambda: dot_source(draw(shared(), name="y"), "LR")),
-        ("branches", lambda: dot_source(draw(branches()))),
-    ],
-)
-def test_goldens(name: str, draw_it: Callable[[], str], golden: Callable[[str, str], None]) -> None:
+@pytest.mark.parametrize("name", GALLERY)
+def test_goldens(name: str, golden: Callable[[str, str], None]) -> None:
+    build, view = GALLERY[name]
+    source = dot_source(draw(build(), view=view, name="y"), "LR" if name == "shared" else "TB")  # type: ignore[arg-type]
     # Lines and folders are where this checkout happens to have them.
-    golden(f"viz/{name}.dot", re.sub(r"\\n[^\"\\]*\bnetworks\.py:\d+", r"\\nnetworks.py", draw_it()))
+    golden(f"viz/{name}.dot", re.sub(r"\\n[^\"\\]*\bnetworks\.py:\d+", r"\\nnetworks.py", source))
 
 
 # Names are text -------------------------------------------------------------------------------------------------------
@@ -115,29 +110,50 @@ def test_the_same_drawing_is_the_same_text() -> None:
 # Colours --------------------------------------------------------------------------------------------------------------
 
 
-def luminance(color: str) -> float:
-    """Relative luminance. Source: WCAG 2.1."""
-    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+THEME = pytest.mark.parametrize("palette", THEMES.values(), ids=THEMES)
 
 
-def contrast(a: str, b: str) -> float:
-    dark, light = sorted([luminance(a), luminance(b)])
-    return (light + 0.05) / (dark + 0.05)
+@THEME
+def test_every_kind_has_a_style_of_its_own(palette: Palette) -> None:
+    assert set(palette.boxes) == set(Kind)
+    assert set(palette.frames) == set(FrameKind)
+    assert set(palette.changes) == set(Change)
+    assert len({tuple(style.items()) for style in palette.boxes.values()}) == len(Kind)
 
 
-def test_every_kind_has_a_style_of_its_own() -> None:
-    assert set(STYLES) == set(Kind)
-    assert len({tuple(style.items()) for style in STYLES.values()}) == len(STYLES)
-
-
+@THEME
 @pytest.mark.parametrize("kind", Kind)
-def test_text_stands_out_from_its_box(kind: Kind) -> None:
-    style = STYLES[kind]
-    assert contrast(style.get("fontcolor", INK), style["fillcolor"]) >= 4.5
+def test_text_stands_out_from_its_box(palette: Palette, kind: Kind) -> None:
+    style = palette.boxes[kind]
+    assert contrast(style.get("fontcolor", palette.ink), style["fillcolor"]) >= 4.5
 
 
-@pytest.mark.parametrize("frame", [FRAME, SHARED_FRAME])
-def test_labels_of_arrows_stand_out_from_frames(frame: dict[str, str]) -> None:
-    assert contrast(SOFT_INK, frame["fillcolor"]) >= 7
+@THEME
+@pytest.mark.parametrize("kind", FrameKind)
+def test_labels_of_arrows_stand_out_from_frames(palette: Palette, kind: FrameKind) -> None:
+    assert contrast(palette.soft_ink, palette.frames[kind]["fillcolor"]) >= 7
+
+
+@THEME
+@pytest.mark.parametrize("change", Change)
+def test_text_stands_out_from_what_has_changed(palette: Palette, change: Change) -> None:
+    style = palette.changes[change]
+    assert contrast(style["fontcolor"], style["fillcolor"]) >= 4.5
+
+
+@THEME
+def test_text_stands_out_from_every_shade(palette: Palette) -> None:
+    for share in (k / 200 for k in range(201)):
+        style = palette.shade(share)
+        assert contrast(style["fontcolor"], style["fillcolor"]) >= 4.5
+
+
+def test_shades_grow_darker() -> None:
+    fills = [THEMES["light"].shade(k / 50)["fillcolor"] for k in range(51)]
+    found = [contrast("#FFFFFF", fill) for fill in fills]
+    assert found == sorted(found)
+
+
+def test_contrast_is_that_of_the_standard() -> None:
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.005)

@@ -1,0 +1,63 @@
+"""From a drawing or a document to the bytes of a file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from graphc.viz.document import Document, record_of
+from graphc.viz.dot import dot_source
+from graphc.viz.errors import DrawingError
+from graphc.viz.layout import FORMATS, render
+from graphc.viz.mermaid import mermaid_source
+from graphc.viz.model import Drawing
+from graphc.viz.page import page_of
+from graphc.viz.request import Request
+
+__all__ = ["PICTURES", "SUFFIXES", "encoded", "rendered", "suffix_of", "write_bytes"]
+
+PICTURES = tuple(f".{format}" for format in FORMATS)
+SUFFIXES = (*PICTURES, ".dot", ".json", ".mmd", ".html")
+
+
+def encoded(
+    suffix: str, request: Request, drawing: Callable[[], Drawing], document: Callable[[bool], Document]
+) -> bytes:
+    """The bytes of a file whose name ends with `suffix`: of a drawing as it is to be seen, or of a document.
+
+    A document is asked for with its pictures or without. Raises DrawingError.
+    """
+    if suffix == ".html":
+        return page_of(record_of(document(True))).encode()
+    if suffix == ".json":
+        return f"{json.dumps(record_of(document(False)), indent=1)}\n".encode()
+    if suffix == ".mmd":
+        return mermaid_source(drawing(), request.direction, request.theme).encode()
+    return rendered(dot_source(drawing(), request.direction, request.theme), suffix, request)
+
+
+def rendered(source: str, suffix: str, request: Request) -> bytes:
+    """A picture of DOT text, or the text itself. Raises DrawingError."""
+    for format in FORMATS:
+        if suffix == f".{format}":
+            return render(source, format, request.timeout)
+    return source.encode()
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """The ending that says which format to write. Raises DrawingError for one that is not known."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        what = f"{suffix!r} files" if suffix else "a file without an ending"
+        raise DrawingError(f"cannot write {what}: the name ends with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    return suffix
+
+
+def write_bytes(data: bytes, path: str | os.PathLike[str]) -> None:
+    """Raises DrawingError where it cannot be written."""
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise DrawingError(f"cannot write {os.fspath(path)!r}: {error.strerror}") from None
