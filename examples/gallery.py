@@ -6,6 +6,8 @@ graphc-viz examples/gallery.py:train -o train.html
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 
 import graphc
@@ -29,7 +31,7 @@ class Residual(nn.Module):
 def mlp(*sizes: int) -> nn.Sequential:
     """Layers of these sizes with tanh between them."""
     layers: list[nn.Module] = []
-    for before, after in zip(sizes, sizes[1:]):
+    for before, after in itertools.pairwise(sizes):
         layers += [nn.Tanh(), nn.Linear(before, after)]
     return nn.Sequential(*layers[1:])
 
@@ -62,4 +64,5 @@ after = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(),
 net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
 loss = nn.MSELoss()(net(x), target)
 train = graphc.compile([x, target], loss, updates=optim.Adam(net.parameters(), lr=0.01).minimize(loss))
+descend = graphc.compile([x, target], loss, updates=optim.SGD(net.parameters(), lr=0.01).minimize(loss))
 batch = (torch.randn(32, 8), torch.randn(32, 1))

@@ -23,7 +23,7 @@ from graphc.viz.labels import shown
 from graphc.viz.layout import DEFAULT_TIMEOUT, LONGEST_TIMEOUT
 from graphc.viz.passes import PassTable, pass_rows
 from graphc.viz.request import Direction, Overlay, Request, Theme, View
-from graphc.viz.sheets import summary_of
+from graphc.viz.sheets import measured, summary_of
 from graphc.viz.targets import comparison_of, graph_of, program_of, read
 
 __all__ = ["main"]
@@ -180,9 +180,11 @@ def draw(
             value, values = read(file, name, inputs, batch)
         except BuildFailure as error:
             raise DrawingError(f"{error}; {_draw_failure(error, place, request, label)}") from None
-        place.write(contents(value, place.suffix, request, label, values))
+        numbers = measured(value, request, label, values)
+        place.write(contents(value, place.suffix, request, label, values, numbers))
         if place.path is not None:
             click.echo(f"{shown(str(place.path), None)}: {'; '.join(summary_of(value, request, label))}")
+            click.echo("" if numbers is None else str(numbers), nl=False)
 
 
 def _draw_failure(error: BuildFailure, place: Destination, request: Request, label: str) -> str:

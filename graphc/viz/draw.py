@@ -13,6 +13,7 @@ from graphc.viz.errors import DrawingError
 from graphc.viz.layout import DEFAULT_TIMEOUT
 from graphc.viz.model import Drawing
 from graphc.viz.output import encoded, rendered, suffix_of, write_bytes
+from graphc.viz.quantities import Overlay
 from graphc.viz.request import Direction, Request, Theme, View
 from graphc.viz.request import Overlay as OverlayName
 from graphc.viz.sheets import (
@@ -20,6 +21,7 @@ from graphc.viz.sheets import (
     document_of,
     document_of_difference,
     document_of_passes,
+    measured,
     shown_difference,
     shown_drawing,
     with_pictures,
@@ -62,26 +64,32 @@ def draw(
     Raises DrawingError.
     """
     request = Request(view, direction, depth, tuple(collapse), only, theme, overlay, dict(sizes or {}), timeout)
-    if path is not None:
-        suffix = suffix_of(path)  # raises before any work is done
-        write_bytes(contents(value, suffix, request, name, batch), path)
-    return shown_drawing(value, replace(request, view="kernels") if view == "memory" else request, name, batch)
+    suffix = None if path is None else suffix_of(path)  # raises before any work is done
+    numbers = measured(value, request, name, batch)
+    if path is not None and suffix is not None:
+        write_bytes(contents(value, suffix, request, name, batch, numbers), path)
+    return shown_drawing(value, replace(request, view="kernels") if view == "memory" else request, name, numbers)
 
 
 def contents(
-    value: object, suffix: str, request: Request, name: str = "output", batch: Sequence[object] | None = None
+    value: object,
+    suffix: str,
+    request: Request,
+    name: str = "output",
+    batch: Sequence[object] | None = None,
+    overlay: Overlay | None = None,
 ) -> bytes:
-    """The bytes of a file of `value` whose name ends with `suffix`. Raises DrawingError."""
+    """The bytes of a file of `value` whose name ends with `suffix`, shaded by `overlay`. Raises DrawingError."""
     if request.view == "memory" and suffix not in (".html", ".json"):
         if suffix == ".mmd":
             raise DrawingError("Mermaid has no charts of memory: write .svg, .png, .pdf, .dot or .html")
         return rendered(chart_source(value, request, name), suffix, request)
 
     def document(is_drawn: bool) -> Document:
-        found = document_of(value, request, name, batch)
+        found = document_of(value, request, name, batch, overlay)
         return with_pictures(found, request) if is_drawn else found
 
-    return encoded(suffix, request, lambda: shown_drawing(value, request, name, batch), document)
+    return encoded(suffix, request, lambda: shown_drawing(value, request, name, overlay), document)
 
 
 def contents_of_difference(comparison: Comparison, suffix: str, request: Request, name: str) -> bytes:

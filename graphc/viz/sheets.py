@@ -35,6 +35,7 @@ __all__ = [
     "document_of",
     "document_of_difference",
     "document_of_passes",
+    "measured",
     "shown_difference",
     "shown_drawing",
     "summary_of",
@@ -49,14 +50,18 @@ MOST_IN_PAGE = 20_000
 Batch = Sequence[object] | None
 
 
-def shown_drawing(value: object, request: Request, name: str = "output", batch: Batch = None) -> Drawing:
+def measured(value: object, request: Request, name: str = "output", batch: Batch = None) -> Overlay | None:
+    """The numbers that are asked for, if any are. Raises DrawingError."""
+    return None if request.overlay is None else _overlay(_counted(value, name), request.overlay, request, batch)
+
+
+def shown_drawing(value: object, request: Request, name: str = "output", overlay: Overlay | None = None) -> Drawing:
     """What is to be seen of `value`, with modules open or closed as asked for. Raises DrawingError."""
     full = _whole(value, request, name)
     drawing = visible(full, _opening(full, request))
     counted = _counted(value, name)
     caption: tuple[str, ...] = (str(totals_of(counted, request.sizes)),)
-    if request.overlay is not None:
-        overlay = _overlay(counted, request.overlay, request, batch)
+    if overlay is not None:
         drawing = with_heat(drawing, overlay)
         caption = (*caption, "; ".join((overlay.title, *overlay.notes)))
     return replace(drawing, caption=caption)
@@ -73,7 +78,9 @@ def summary_of(value: object, request: Request, name: str = "output") -> tuple[s
     return (str(totals_of(_counted(value, name), request.sizes)),)
 
 
-def document_of(value: object, request: Request, name: str = "output", batch: Batch = None) -> Document:
+def document_of(
+    value: object, request: Request, name: str = "output", batch: Batch = None, overlay: Overlay | None = None
+) -> Document:
     """All views of `value`, with the code and the numbers that belong to them."""
     views = available(value, name)
     if request.view not in views:
@@ -89,7 +96,7 @@ def document_of(value: object, request: Request, name: str = "output", batch: Ba
         request.theme,
         (str(totals_of(counted, request.sizes)),),
         listings_of(program) if program is not None else (),
-        _overlays(counted, request, batch),
+        _overlays(counted, request, batch, overlay),
         pass_rows(program) if program is not None else (),
         request.view,
     )
@@ -201,14 +208,13 @@ def _overlay(counted: Graph | Program, overlay: OverlayName, request: Request, b
     return overlay_of(overlay, counted, sizes=request.sizes, inputs=batch)
 
 
-def _overlays(counted: Graph | Program, request: Request, batch: Batch) -> tuple[Overlay, ...]:
-    """What is counted, what needs a batch if there is one, and first what is asked for."""
+def _overlays(counted: Graph | Program, request: Request, batch: Batch, asked: Overlay | None) -> tuple[Overlay, ...]:
+    """What was asked for, what is counted, and what needs a batch if there is one."""
     names: list[OverlayName] = ["flops", "bytes", "memory"]
     if batch is not None and isinstance(counted, Program):
         names += ["gradient", "nan"]
-    if request.overlay is not None:
-        names = [request.overlay, *(each for each in names if each != request.overlay)]
-    return tuple(_overlay(counted, each, request, batch) for each in names)
+    first = () if asked is None else (asked,)
+    return (*first, *(_overlay(counted, each, request, batch) for each in names if each != request.overlay))
 
 
 def _graphs(value: object, name: str) -> Mapping[str, Graph]:

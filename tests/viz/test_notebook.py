@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import pytest
 
 import graphc
-from graphc.viz import Drawing, DrawingError, draw, notebook
+from graphc.viz import Drawing, DrawingError, draw, explore, notebook
 from tests.viz.networks import training
 
 
@@ -38,3 +39,12 @@ def test_shows_text_where_nothing_can_be_drawn(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(notebook, "render", fail)
     assert notebook.svg_of(training()) is None
+
+
+def test_a_page_is_a_frame_of_its_own() -> None:
+    shown = explore(training(), view="training", name="<b>")._repr_html_()
+    frame = ElementTree.fromstring(shown)
+    assert frame.tag == "iframe"
+    assert frame.get("sandbox") == "allow-scripts"
+    assert str(frame.get("srcdoc")).startswith("<!doctype html>")
+    assert len(frame) == 0
