@@ -8,12 +8,15 @@ program = graphc.compile(inputs=[points], outputs=net(points))
 from __future__ import annotations
 
 import gc
+import importlib
+import sys
+from typing import TYPE_CHECKING
 
 # What is imported stays. Looking for garbage meanwhile goes through all that torch has, and takes as long as the rest.
 _collects = gc.isenabled()
 gc.disable()
 
-from graphc import nn, optim, viz
+from graphc import nn, optim
 from graphc.compiler import compile
 from graphc.errors import (
     CompileError,
@@ -94,10 +97,21 @@ from graphc.ops import sum_ as sum
 from graphc.runtime import Epoch, History, Outcome, Profile, Program, Run, Sweep
 from graphc.state import Parameter, State, Variable
 
+if TYPE_CHECKING or "IPython" in sys.modules:
+    from graphc import viz  # a notebook draws graphs without being asked to
+
 __version__ = "0.1.0"
 
 if _collects:
     gc.enable()
+
+
+def __getattr__(name: str) -> object:
+    """Drawing is half of all modules, and most programs draw nothing: it is loaded when it is first asked for."""
+    if name == "viz":
+        return importlib.import_module("graphc.viz")
+    raise AttributeError(f"module 'graphc' has no attribute {name!r}")
+
 
 __all__ = [
     "CompileError",

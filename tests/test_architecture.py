@@ -63,6 +63,11 @@ SLOW_PACKAGES = {
     "scipy": (),
 }
 
+# (module, imported): loaded when it is first asked for, with the reason.
+LAZY = {
+    ("graphc", "graphc.viz"): "drawing is half of all modules, and most programs draw nothing",
+}
+
 MAX_LINES = 600
 EMPTY_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 PICKLING = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
@@ -232,7 +237,8 @@ def import_places(source: Source) -> Iterator[Finding]:
     """Imports of graphc stand at the top of a module, or directly in its `if TYPE_CHECKING:`."""
     for file in source.under("graphc"):
         for found in file.imports:
-            if _is_graphc(found.target) and not (found.at_top or found.for_types_only):
+            is_lazy = (file.module, found.target) in LAZY
+            if _is_graphc(found.target) and not (found.at_top or found.for_types_only or is_lazy):
                 problem = f"imports {found.target} inside a function or block; move it to the top of the module"
                 yield Finding(file.path, found.line, problem)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from graphc.ir import Cell, Graph, Node, Output, OutputRole, Role, topological_order
 from graphc.ops import Placeholder, TensorConstant
@@ -39,6 +40,7 @@ def drawing_of(
     frames = frames_of({node: folded.operands[node] for node in levels}, levels)
     around = {node: frames.around(found) for node, found in levels.items()}
     number = {node: i for i, node in enumerate(folded.operands)}
+    partners = {node.origin.ident: node for node in graph.nodes}
     boxes: list[Box] = []
     arrows: list[Arrow] = []
     values: dict[int, int] = {}
@@ -51,7 +53,8 @@ def drawing_of(
             continue
         nodes = folded.merged.get(node, (node,))
         label, marks = label_of(nodes, operands)
-        boxes.append(Box(kind, (shown(label),), _tooltip(nodes), around[node], tuple(n.origin.ident for n in nodes)))
+        idents = tuple(n.origin.ident for n in nodes)
+        boxes.append(Box(kind, (shown(label),), _tooltip(nodes, partners), around[node], idents))
         for operand, mark in zip(operands, marks, strict=True):
             if operand.source is not None:
                 arrows.append(_arrow(number[operand.source], number[node], operand, kinds[operand.source], mark))
@@ -221,8 +224,8 @@ def _result(output: Output, frames: Frames, updates: Mapping[Node, tuple[Level, 
     return Box(kind, (f"new {name}" if output.cell is not None else name,), (note,), frame)
 
 
-def _tooltip(nodes: Sequence[Node]) -> tuple[str, ...]:
-    """The nodes behind a box in full, and where the user built them."""
+def _tooltip(nodes: Sequence[Node], partners: Mapping[int, Node] = MappingProxyType({})) -> tuple[str, ...]:
+    """The nodes behind a box in full, and where the user built them; `partners` are all nodes by their idents."""
     origin = nodes[-1].origin
     lines = [_described(node) for node in nodes]
     if origin.location:
@@ -230,7 +233,8 @@ def _tooltip(nodes: Sequence[Node]) -> tuple[str, ...]:
     if origin.module:
         lines.append(f"in {shown(origin.module, None)}")
     if origin.forward is not None:
-        lines.append("part of the gradient")
+        forward = partners.get(origin.forward)
+        lines.append("part of the gradient" if forward is None else f"part of the gradient of {_described(forward)}")
     return tuple(lines)
 
 

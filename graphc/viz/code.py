@@ -11,7 +11,7 @@ from graphc.ir import Node
 from graphc.runtime import Program
 from graphc.schedule import Schedule
 
-__all__ = ["Listing", "Range", "listings_of"]
+__all__ = ["Listing", "Range", "functions_of", "listings_of"]
 
 Range = tuple[int, int]
 """First and last line, counted from 1."""
@@ -33,9 +33,25 @@ def listings_of(program: Program) -> tuple[Listing, ...]:
     return tuple(_listings(program))
 
 
-def _listings(program: Program) -> Iterator[Listing]:
+def functions_of(program: Program) -> Mapping[int, tuple[str, ...]]:
+    """The C functions that compute each kernel, by its index: kernels that are alike have one together."""
+    plan, source = _native(program)
+    found: dict[int, dict[str, None]] = {}
+    if plan is not None and source is not None:
+        for task, name in zip(plan.tasks, source.functions, strict=True):
+            if not isinstance(task, Relayout):
+                found.setdefault(task.kernel.index, {})[name] = None
+    return {index: tuple(names) for index, names in found.items()}
+
+
+def _native(program: Program) -> tuple[NativePlan | None, NativeSource | None]:
     plan = next((stage.value for stage in program.stages if isinstance(stage.value, NativePlan)), None)
     source = next((stage.value for stage in program.stages if isinstance(stage.value, NativeSource)), None)
+    return plan, source
+
+
+def _listings(program: Program) -> Iterator[Listing]:
+    plan, source = _native(program)
     if plan is not None and source is not None:
         yield _of_c(plan, source)
     torch_plan = program.torch_plan

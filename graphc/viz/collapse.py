@@ -62,6 +62,7 @@ def _arrows(drawing: Drawing, stands: _Stands, number: Mapping[tuple[str, int], 
     """The arrows that are seen: one for all that lead to or from the same closed frame, or that stand for the same."""
     own = {(a.tail, a.head, a.mark, a.label) for a in drawing.arrows if not stands.is_mapped(a)}
     groups: dict[tuple[object, ...], list[int]] = {}
+    turns: dict[tuple[int, int], int] = {}
     for i, arrow in enumerate(drawing.arrows):
         tail, head = stands.for_box(arrow.tail), stands.for_box(arrow.head)
         if tail == head or stands.goes_round(arrow, tail, head):
@@ -70,6 +71,10 @@ def _arrows(drawing: Drawing, stands: _Stands, number: Mapping[tuple[str, int], 
             groups.setdefault((tail, head), []).append(i)
         elif not stands.is_mapped(arrow):
             groups[tail, head, i] = [i]  # two arrows between the same two boxes are two operands
+        elif head == ("n", arrow.head):
+            # From any of the repetitions: one arrow for all, unless the same value is read twice.
+            turn = turns[arrow.tail, arrow.head] = turns.get((arrow.tail, arrow.head), -1) + 1
+            groups.setdefault((tail, head, "turn", turn), []).append(i)
         elif (tail[1], head[1], arrow.mark, arrow.label) not in own:
             # What a later repetition reads, and the first one reads from elsewhere.
             groups.setdefault((tail, head, arrow.mark, arrow.label), [i])
@@ -178,11 +183,11 @@ def _merged(arrows: Sequence[Arrow], index: int, number: Mapping[tuple[str, int]
     tail, head = stands.for_box(arrow.tail), stands.for_box(arrow.head)
     labels = {each.label for each in arrows}
     sources = {each.tail for each in arrows if stands.for_box(each.tail) == tail}
-    several = len(sources) > 1 and tail[0] == "f"
+    several = len(sources) > 1
     return Arrow(
         number[tail],
         number[head],
-        arrow.label if len(labels) == 1 and not several else f"{len(arrows)} tensors" if several else "",
+        arrow.label if len(labels) == 1 and not several else f"{len(sources)} tensors" if several else "",
         arrow.mark if len(arrows) == 1 and head[0] == "n" else "",
         arrow.tooltip
         if len(arrows) == 1

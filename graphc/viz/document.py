@@ -180,7 +180,7 @@ def _view(sheet: Sheet, numbers: Mapping[int, int], document: Document) -> dict[
                 "parent": frame.parent,
                 "open": i in sheet.open,
                 "contents": frame.contents,
-                "path": frame.path,
+                "path": shown(frame.path, None),
                 "kernel": frame.kernel,
                 "change": _change(frame.change),
                 "dot": _dot(frame_attributes(frame, palette)),

@@ -154,11 +154,15 @@ def frame_attributes(frame: Frame, palette: Palette = LIGHT) -> dict[str, str]:
     """How an open frame looks."""
     title = f"{frame.title}  ×{frame.calls}" if frame.calls > 1 else frame.title
     heat = {} if frame.heat is None else palette.shade(frame.heat.share)
-    label = title if frame.heat is None else f"{title}  {frame.heat.text}"
+    parts = [title]
+    if frame.parameters and frame.kind in (FrameKind.MODULE, FrameKind.SHARED):
+        parts.append(f"{frame.parameters:,} parameter{'s' if frame.parameters > 1 else ''}")
+    if frame.heat is not None:
+        parts.append(frame.heat.text)
     return {
         **palette.frames[frame.kind],
         **heat,
-        "label": text(label),
+        "label": text("   ".join(parts)),
         "tooltip": tooltip((*frame.tooltip, frame.contents) if frame.contents else frame.tooltip),
         "class": f"frame {CLASSES[frame.kind]}",
         "labeljust": "l",

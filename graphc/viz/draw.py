@@ -66,9 +66,10 @@ def draw(
     request = Request(view, direction, depth, tuple(collapse), only, theme, overlay, dict(sizes or {}), timeout)
     suffix = None if path is None else suffix_of(path)  # raises before any work is done
     numbers = measured(value, request, name, batch)
+    seen = None if view == "memory" else shown_drawing(value, request, name, numbers)
     if path is not None and suffix is not None:
-        write_bytes(contents(value, suffix, request, name, batch, numbers), path)
-    return shown_drawing(value, replace(request, view="kernels") if view == "memory" else request, name, numbers)
+        write_bytes(contents(value, suffix, request, name, batch, numbers, seen), path)
+    return seen or shown_drawing(value, replace(request, view="kernels"), name, numbers)
 
 
 def contents(
@@ -78,8 +79,12 @@ def contents(
     name: str = "output",
     batch: Sequence[object] | None = None,
     overlay: Overlay | None = None,
+    seen: Drawing | None = None,
 ) -> bytes:
-    """The bytes of a file of `value` whose name ends with `suffix`, shaded by `overlay`. Raises DrawingError."""
+    """The bytes of a file of `value` whose name ends with `suffix`, shaded by `overlay`. Raises DrawingError.
+
+    `seen` is what is to be seen of it, where that is known already.
+    """
     if request.view == "memory" and suffix not in (".html", ".json"):
         if suffix == ".mmd":
             raise DrawingError("Mermaid has no charts of memory: write .svg, .png, .pdf, .dot or .html")
@@ -89,7 +94,7 @@ def contents(
         found = document_of(value, request, name, batch, overlay)
         return with_pictures(found, request) if is_drawn else found
 
-    return encoded(suffix, request, lambda: shown_drawing(value, request, name, overlay), document)
+    return encoded(suffix, request, lambda: seen or shown_drawing(value, request, name, overlay), document)
 
 
 def contents_of_difference(comparison: Comparison, suffix: str, request: Request, name: str) -> bytes:

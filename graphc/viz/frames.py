@@ -73,15 +73,20 @@ def frames_of(operands: Mapping[Node, Sequence[Operand]], levels: Mapping[Node, 
     calls: dict[Hashable, set[int]] = {}
     inside: dict[Hashable, set[str]] = {}
     count: dict[Hashable, int] = {}
+    numbers: dict[tuple[int, Hashable], int] = {}
+    """Of each way inwards: what it goes on from, and the next frame. Each is looked at once: they can be very long."""
     for node in operands:
         held = {x.source.op.name for x in operands[node] if x.source is not None and x.source.op.cell is not None}
         path: list[Hashable] = []
+        way = 0
         for level in levels.get(node, ()):
             key = level.key
             first.setdefault(key, level)
-            around = set(path)
-            known = outer.setdefault(key, list(path))
-            outer[key] = [each for each in known if each in around]
+            if (way, key) not in numbers:
+                numbers[way, key] = len(numbers) + 1
+                around = set(path)
+                outer[key] = [each for each in outer.get(key, path) if each in around]
+            way = numbers[way, key]
             calls.setdefault(key, set()).add(level.call)
             inside.setdefault(key, set()).update(held, (node.op.name,))
             count[key] = count.get(key, 0) + 1
@@ -145,7 +150,7 @@ def counted(boxes: Sequence[Box], frames: Sequence[Frame], values: Mapping[int, 
             kinds[frame.parent] |= kinds[i]
         parts = [plural(operations[i], "operation")] if operations[i] else []
         parts += [plural(parameters[i], "parameter")] if parameters[i] else []
-        result[i] = replace(frame, contents=", ".join(parts), closed=_closed(kinds[i]))
+        result[i] = replace(frame, contents=", ".join(parts), parameters=parameters[i], closed=_closed(kinds[i]))
     return tuple(result)
 
 

@@ -14,7 +14,7 @@ from graphc.ir import Node, Op
 from graphc.ops.arithmetic import PowNumber
 from graphc.ops.comparisons import Cast
 from graphc.ops.linear_units import Gelu
-from graphc.ops.randomness import Dropout
+from graphc.ops.randomness import Dropout, RandomMask
 from graphc.ops.reductions import Amax, Sum
 from graphc.ops.selections import Clamp
 from graphc.ops.views import Broadcast, Cat, Permute, Reshape, Slice, SlicePad
@@ -119,6 +119,8 @@ def _plain(op: Op, node: Node) -> str:
             return f"zeros with x at [{':, ' * dim}{inside}]"
         case Dropout(p=p):
             return f"dropout {p:g}"
+        case RandomMask(threshold=threshold):
+            return f"random mask {threshold / 2**32:.4g}"
         case Reshape() | Broadcast() | Gelu(approximate="none"):
             return op.name
     attributes = [f"{key} {_value(value)}" for key, value in op.attributes.items()]

@@ -95,7 +95,8 @@ class Arrow:
 class Frame:
     """A module however often it was called, a kernel, an update … A frame comes after the frame around it, `parent`.
 
-    `calls` counts the calls of a module, `times` the repetitions of a block, of which a folded drawing shows one.
+    `calls` counts the calls of a module, `times` the repetitions of a block, of which a folded drawing shows one,
+    `parameters` the values of the parameters inside.
     `contents` says in a line what is inside, for the box that stands for the frame when it is closed. `path` and
     `type_` are those of a module, `kernel` is the number of a kernel, `closed` what kind of box the closed frame is.
     """
@@ -107,6 +108,7 @@ class Frame:
     kind: FrameKind = FrameKind.MODULE
     times: int = 1
     contents: str = ""
+    parameters: int = 0
     path: str = ""
     type_: str = ""
     kernel: int | None = None

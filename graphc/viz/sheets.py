@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from graphc.ir import Graph
 from graphc.runtime import Program
-from graphc.viz.chart import chart_of
+from graphc.viz.chart import chart_of, rows_of
 from graphc.viz.code import listings_of
 from graphc.viz.collapse import MOST_BOXES, opening, visible, with_parts
 from graphc.viz.compare import Comparison
@@ -58,6 +59,7 @@ def measured(value: object, request: Request, name: str = "output", batch: Batch
 def shown_drawing(value: object, request: Request, name: str = "output", overlay: Overlay | None = None) -> Drawing:
     """What is to be seen of `value`, with modules open or closed as asked for. Raises DrawingError."""
     full = _whole(value, request, name)
+    _check_collapse(full, request)
     drawing = visible(full, _opening(full, request))
     counted = _counted(value, name)
     caption: tuple[str, ...] = (str(totals_of(counted, request.sizes)),)
@@ -86,6 +88,9 @@ def document_of(
     if request.view not in views:
         _whole(value, request, name)  # says why there is no such view
     sheets = [_sheet(value, replace(request, view=view), name) for view in views]
+    start = next(sheet for sheet in sheets if sheet.name == request.view)
+    if start.chart == "":
+        _check_collapse(start.drawing, request)
     program = value if isinstance(value, Program) else None
     counted = _counted(value, name)
     return Document(
@@ -157,6 +162,16 @@ def _whole(value: object, request: Request, name: str) -> Drawing:
     return with_parts(focused(drawing, request.only) if request.only else drawing)
 
 
+def _check_collapse(drawing: Drawing, request: Request) -> None:
+    """A name of no module is a slip of the pen. Raises DrawingError."""
+    known = list(dict.fromkeys(name for frame in drawing.frames for name in (frame.path, frame.type_) if name))
+    for name in request.collapse:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {shown(close[0])!r}?" if close else "--collapse takes paths and classes of modules"
+            raise DrawingError(f"there is no module {shown(name)!r} to collapse in this drawing; {hint}")
+
+
 def _opening(drawing: Drawing, request: Request) -> frozenset[int]:
     most = MOST_IN_STEP if request.view == "training" else MOST_BOXES
     return opening(drawing, request.depth, request.collapse, most)
@@ -166,7 +181,7 @@ def _sheet(value: object, request: Request, name: str) -> Sheet:
     title = TITLES[request.view]
     if request.view == "memory":
         timeline = _timeline(value, request, name)
-        marks = {f"s{i}": bar.idents for i, bar in enumerate(timeline.bars)}
+        marks = {f"s{i}": bar.idents for row in rows_of(timeline) for i, bar in row.bars}
         return Sheet(request.view, title, Drawing(()), marks=marks, chart=chart_of(timeline, request.theme))
     # The module that is asked for may not be in all views: these are drawn as a whole.
     is_inside = not request.only or any(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -11,6 +11,7 @@ from graphc.runtime import Program
 from graphc.schedule import KernelSchedule, Schedule
 from graphc.schedule.kernels import is_view
 from graphc.viz.build import drawing_of
+from graphc.viz.code import functions_of
 from graphc.viz.errors import DrawingError
 from graphc.viz.frames import Level
 from graphc.viz.labels import shown
@@ -63,7 +64,7 @@ def drawing_for(value: object, view: View, name: str = "output", *, is_whole: bo
             'compile it with backend="c" or "torch"'
         )
     levels = dict(_kernels(schedule) if isinstance(schedule, KernelSchedule) else _calls(schedule))
-    return _with_ops(drawing_of(schedule.graph, unused, levels))
+    return _of_kernels(drawing_of(schedule.graph, unused, levels), functions_of(value))
 
 
 def _part(graph: Graph, view: View, name: str) -> Graph:
@@ -75,7 +76,8 @@ def _part(graph: Graph, view: View, name: str) -> Graph:
                 f"{shown(name)!r} has only gradients and updates to draw: ask for all of it (--view training)"
             )
         return forward
-    if not _is_differentiated(graph):
+    has_updates = any(output.role is OutputRole.UPDATE for output in graph.outputs)
+    if not _is_differentiated(graph) and (view == "backward" or not has_updates):
         raise DrawingError(
             f"{shown(name)!r} has no backward part: nothing in it is a gradient; draw a program that "
             "graphc.compile made with updates=optimizer.minimize(loss)"
@@ -83,7 +85,7 @@ def _part(graph: Graph, view: View, name: str) -> Graph:
     if view == "backward":
         given = tuple(output for output in graph.outputs if output.role is not OutputRole.UPDATE)
         return Graph(graph.inputs, (*given, *_gradients(graph)), graph.name)
-    if not any(output.role is OutputRole.UPDATE for output in graph.outputs):
+    if not has_updates:
         raise DrawingError(f"{shown(name)!r} has no updates: draw it with --view backward")
     return graph
 
@@ -147,17 +149,20 @@ def _calls(schedule: Schedule) -> Iterator[tuple[Node, Sequence[Level]]]:
                 yield node, (level,)
 
 
-def _with_ops(drawing: Drawing) -> Drawing:
-    """The drawing whose kernels say which operations are inside."""
+def _of_kernels(drawing: Drawing, functions: Mapping[int, Sequence[str]]) -> Drawing:
+    """The drawing whose kernels say which operations are inside, and which `functions` of the C they are."""
     inside: dict[int, list[str]] = {}
     for box in drawing.boxes:
         if box.frame is not None and box.kind in (Kind.OP, Kind.GRADIENT_OP, Kind.UPDATE_OP):
             inside.setdefault(box.frame, []).append(box.lines[0])
-    frames = tuple(
-        replace(frame, contents=_listed(inside.get(i, []))) if frame.kind is FrameKind.KERNEL else frame
-        for i, frame in enumerate(drawing.frames)
-    )
-    return replace(drawing, frames=frames)
+    frames = list(drawing.frames)
+    for i, frame in enumerate(frames):
+        if frame.kernel is not None:
+            # The C numbers its functions by itself: kernels that are alike are one.
+            names = ", ".join(functions.get(frame.kernel, ()))
+            note = (f"{names} in the C",) if names else ()
+            frames[i] = replace(frame, contents=_listed(inside.get(i, [])), tooltip=(*frame.tooltip, *note))
+    return replace(drawing, frames=tuple(frames))
 
 
 def _listed(labels: Sequence[str]) -> str:

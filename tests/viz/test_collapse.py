@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import replace
 
 import pytest
 
 import graphc
 from graphc import nn, placeholder
-from graphc.viz import draw
+from graphc.viz import DrawingError, draw
 from graphc.viz.collapse import CROWDED, MOST_BOXES, opening, visible, with_parts
 from graphc.viz.model import Arrow, Box, Drawing, Frame, FrameKind, Kind
 from graphc.viz.repeats import FEWEST, with_repeats
@@ -55,6 +56,20 @@ def test_depth() -> None:
     ]
 
 
+def test_modules_may_be_very_deep() -> None:
+    """Nothing recurses over them, and each way inwards is looked at once."""
+    layer = Layer("m", "Inner", graphc.tanh)
+    for _ in range(600):
+        layer = Layer("m", "Outer", lambda x, inner=layer: inner(x) * 2.0)  # type: ignore[misc]
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    try:
+        y = layer(X)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert len(drawing_for(y, "forward").frames) == 600 + 1
+
+
 def test_all_open_is_the_drawing_itself() -> None:
     full = drawing_for(weight_sharing(), "forward")
     seen = visible(full, range(len(full.frames)))
@@ -81,7 +96,8 @@ def test_modules_are_closed_by_path_and_by_class() -> None:
     assert seen("Linear") == ["0: Linear", "2: Linear"]
     assert seen("sequential.2") == ["2: Linear"]
     assert seen("Sequential") == ["Sequential"]
-    assert seen("nothing") == []
+    with pytest.raises(DrawingError, match="no module 'Liner' to collapse in this drawing; did you mean 'Linear'"):
+        seen("Liner")
 
 
 def test_several_tensors_of_a_closed_frame_are_one_arrow() -> None:
@@ -144,6 +160,20 @@ def test_repeated_blocks_are_drawn_once() -> None:
 def _one_block() -> graphc.Tensor:
     x = placeholder("x", ("batch", 8))
     return nn.Sequential(nn.Linear(8, 16), Residual(16), nn.Linear(16, 1))(x)
+
+
+def test_what_reads_repetitions_from_outside() -> None:
+    values = [X]
+    for _ in range(6):
+        values.append(values[-1].tanh())
+    twice = draw(values[6] + values[6])
+    assert [a for a in arrows(twice) if a[1] == "+"] == [("tanh", "+", "[batch, 16]")] * 2
+    two = draw(values[6] + values[4])
+    assert [a for a in arrows(two) if a[1] == "+"] == [("tanh", "+", "2 tensors")]
+    all_ = draw(graphc.cat(values[2:], 1))
+    assert [a for a in arrows(all_) if a[1].startswith("cat")] == [
+        ("tanh", "cat dim 1: 16 + 16 + 16 + 16 + 16", "5 tensors")
+    ]
 
 
 def test_repetitions_can_be_unfolded() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,9 +18,11 @@ from graphc import nn, optim, placeholder
 from graphc.backends.c import NativePlan, Relayout
 from graphc.memory.plan import Slot
 from graphc.viz import DrawingError, draw
-from graphc.viz.chart import MOST_BARS, MOST_STEPS, chart_of
+from graphc.viz.chart import MOST_BARS, MOST_ROWS, MOST_STEPS, chart_of, rows_of
 from graphc.viz.layout import render
 from graphc.viz.model import Kind
+from graphc.viz.palette import THEMES, contrast
+from graphc.viz.request import Theme
 from graphc.viz.timeline import Bar, Timeline, lanes_of, timeline_of
 from tests.viz.networks import mlp
 
@@ -257,3 +261,64 @@ def test_very_many_values_are_summarised() -> None:
     assert source.count("id=s") == MOST_BARS
     assert source.count("pos=") < MOST_BARS + 2 * MOST_STEPS + 200
     assert f"the {count - MOST_BARS:,} smallest values are left out" in source
+
+
+def many_slots(cells: int, others: int) -> Timeline:
+    """Cells and states that stay, and values of other sizes that do not."""
+    kinds = (Kind.PARAMETER, Kind.STATE)
+    bars = [Bar(i, 0, 9, f"w{i}", 60, kinds[i % 2], (f"w{i}: f32",), (i,)) for i in range(cells)]
+    bars += [Bar(cells + i, i % 9, i % 9 + 1, f"%{i}", 64 * (i + 2), Kind.OP) for i in range(others)]
+    slots = (64,) * cells + tuple(64 * (i + 2) for i in range(others))
+    return Timeline(tuple(f"k{i} matmul" for i in range(10)), slots, tuple(bars), {})
+
+
+def test_slots_that_hold_one_value_throughout_share_a_row() -> None:
+    few = rows_of(many_slots(40, 20))
+    assert [row.label for row in few[:2]] == ["slot 0: 64 B", "slot 1: 64 B"]
+    assert len(few) == MOST_ROWS
+    rows = rows_of(many_slots(41, 20))
+    assert [row.label for row in rows[:3]] == ["21 slots: 1.3 kB", "20 slots: 1.3 kB", "slot 41: 128 B"]
+    assert len(rows) == 2 + 20
+    ((number, whole),) = rows[0].bars
+    assert (number, whole.name, whole.nbytes) == (0, "21 packed parameters", 21 * 64)
+    assert whole.idents == tuple(range(0, 41, 2))
+    assert whole.tooltip[0] == "21 packed parameters: 1,344 bytes"
+    assert whole.tooltip[-1] == "and 9 more"
+    assert "left out" not in chart_of(many_slots(41, 20))
+
+
+def test_the_largest_slots_have_rows() -> None:
+    timeline = many_slots(3, 100)
+    rows = rows_of(timeline)
+    assert len(rows) == MOST_ROWS
+    assert {row.bars[0][1].slot for row in rows} == set(range(103 - MOST_ROWS, 103))
+    assert f"the {103 - MOST_ROWS} smallest slots are left out" in chart_of(timeline)
+
+
+def test_a_row_is_never_higher_than_a_page() -> None:
+    bars = tuple(Bar(0, i, 120, f"%{i}", 64, Kind.OP, offset=64 * i) for i in range(120))
+    svg = ElementTree.fromstring(render(chart_of(Timeline(("k",) * 121, (64 * 120,), bars, {})), "svg"))
+    assert float(str(svg.get("height")).removesuffix("pt")) < 600
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_peak_says_when_it_is_and_has_a_colour_of_its_own(theme: Theme) -> None:
+    source = chart_of(many_slots(41, 20), theme)
+    step, _ = many_slots(41, 20).peak
+    assert f"at step {step}: k{step} matmul" in source
+    (fill,) = re.findall(r"class=peak[^]]*fillcolor=\"(#\w+)\"", source)
+    palette = THEMES[theme]
+    assert fill not in {style["fillcolor"] for style in palette.boxes.values()}
+    assert contrast(fill, palette.boxes[Kind.GROUP]["fillcolor"]) > 3
+    assert contrast(fill, palette.background) > 3
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed here")
+def test_every_label_has_room() -> None:
+    """Graphviz warns where it has not."""
+    bars = tuple(
+        Bar(i, 0, i, name, 64, Kind.OP) for i, name in enumerate(["WWWWWWWW", "%@mwMW%", "層層層層層", "iiii" * 9])
+    )
+    timeline = Timeline(tuple(f"WWWW {i} 層層層" * 9 for i in range(4)), (10**12,) * 4, bars, {"batch": 32})
+    done = subprocess.run(["dot", "-Tsvg"], input=chart_of(timeline).encode(), capture_output=True, check=True)
+    assert done.stderr == b""

@@ -8,6 +8,7 @@ import torch
 import graphc
 from graphc import nn, optim, placeholder
 from graphc.viz import DrawingError, draw
+from graphc.viz.code import listings_of
 from graphc.viz.model import Drawing, FrameKind, Kind
 from graphc.viz.request import View
 from graphc.viz.views import available, drawing_for
@@ -113,6 +114,24 @@ def test_kernels_are_frames() -> None:
             assert seen.frames[box.frame].kernel == of_ident[box.nodes[-1]]
 
 
+def test_kernels_have_the_names_of_their_functions_in_the_c() -> None:
+    """Kernels that are alike are one function, which therefore has another number than most of them."""
+    x = placeholder("x", ("batch", 4))
+    program = graphc.compile([x], [x.sum(0).tanh(), (x * 2).sum(1).exp(), (x.sum(1) * 3).sum(0)], backend="c")
+    assert program.source is not None
+    lines = program.source.split("\n")
+    listing = listings_of(program)[0]
+    kernels = [frame for frame in drawing_for(program, "kernels").frames if frame.kind is FrameKind.KERNEL]
+    assert len(kernels) > 2
+    for frame in kernels:
+        assert frame.kernel is not None
+        (name,) = [line.removesuffix(" in the C") for line in frame.tooltip if line.endswith(" in the C")]
+        start, _ = listing.kernels[frame.kernel][0]
+        assert f"void {name}(" in lines[start - 1]
+    plan = graphc.compile([x], x.exp(), backend="torch")
+    assert not any("in the C" in line for frame in drawing_for(plan, "kernels").frames for line in frame.tooltip)
+
+
 def test_calls_of_the_torch_plan_are_frames(adam: graphc.Program) -> None:
     titles = frames(drawing_for(adam, "kernels"), FrameKind.KERNEL)
     assert any("addmm" in title for title in titles)
@@ -174,6 +193,17 @@ def test_only_one_module() -> None:
         draw(x.tanh(), only="net")
 
 
+def test_only_modules_of_one_name_that_repeat_each_other() -> None:
+    """The block that they are repetitions of is not drawn: all of them are."""
+    y = placeholder("x", ("batch", 8))
+    for _ in range(5):
+        y = nn.Linear(8, 8)(y).tanh()
+    assert [frame.times for frame in draw(y).frames] == [5, 1]
+    seen = draw(y, only="linear")
+    assert [frame.title for frame in seen.frames] == ["Linear"] * 5
+    assert ops(seen, Kind.OP).count("matmul") == 5
+
+
 def test_overlays_shade_boxes_and_say_numbers() -> None:
     x = placeholder("x", ("batch", 2))
     seen = draw(mlp(2, 5, 3)(x), overlay="flops", sizes={"batch": 10})
@@ -203,3 +233,13 @@ def test_norms_of_gradients_need_a_batch() -> None:
     batch = [torch.randn(6, 3), torch.randn(6, 1)]
     seen = draw(program, view="backward", overlay="gradient", batch=batch)
     assert any(box.heat is not None for box in seen.boxes if box.kind is Kind.GRADIENT_OP)
+
+
+def test_updates_without_gradients_are_drawn() -> None:
+    x = placeholder("x", ("n",))
+    count = graphc.Variable(torch.tensor(0.0), name="count")
+    program = graphc.compile([x], x * count, {count: count + 1.0}, backend="reference")
+    assert available(program) == ("forward", "training")
+    assert "new count" in {box.lines[0] for box in draw(program, view="training").boxes}
+    with pytest.raises(DrawingError, match="'output' has no backward part"):
+        draw(program, view="backward")

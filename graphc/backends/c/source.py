@@ -213,7 +213,8 @@ def _places(nodes: Sequence[Node]) -> str:
 
 def _plain(text: str) -> str:
     """Names are only text: nothing in them ends the comment that they stand in."""
-    return text.encode("unicode_escape").decode("ascii").replace("*/", "* /").replace("\\\\", "/")
+    escaped = text.encode("unicode_escape").decode("ascii")
+    return escaped.replace("\\\\", "/").replace("*/", "* /")  # in this order: a backslash after a star ends nothing
 
 
 def _text(name: str) -> str:

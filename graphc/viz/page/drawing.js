@@ -67,9 +67,21 @@ function prepared(svg, model, seen, name) {
         if (match[1] !== "e") parts.set(match[0], part);
         else arrows.set(Number(match[2]), [...(arrows.get(Number(match[2])) ?? []), part]);
     }
+    for (const frame of svg.querySelectorAll(".cluster")) alignTitle(frame);
     const drawing = { svg, moving, left, top, width, height, parts, arrows, seen };
     if (model) dress(drawing, model);
     return drawing;
+}
+
+/** Starts a frame's title at its left edge: the layout engine centres it by widths that are not those of the font. */
+function alignTitle(frame) {
+    const shape = frame.querySelector("path, polygon");
+    const text = frame.querySelector("text");
+    const numbers = (shape?.getAttribute("d") ?? shape?.getAttribute("points") ?? "").match(/-?[\d.]+/g) ?? [];
+    const left = Math.min(...numbers.filter((_, k) => k % 2 === 0).map(Number));
+    if (!text || !Number.isFinite(left)) return;
+    text.setAttribute("x", String(left + 8));
+    text.setAttribute("text-anchor", "start");
 }
 
 /** Classes by kind, for colours; names for those who do not see; and the marks that open and close. */

@@ -109,6 +109,7 @@ function visible(model, open, unfolded) {
     const key = ({ tail, head, mark, label }) => JSON.stringify([tail, head, mark ?? "", label ?? ""]);
     const own = new Set(model.arrows.filter((arrow) => !isMapped(arrow)).map(key));
     const groups = new Map();
+    const turns = new Map();
     model.arrows.forEach((arrow, i) => {
         const [tail, head] = [stands[arrow.tail], stands[arrow.head]];
         if (idOf(tail) === idOf(head) || goesRound(arrow, tail, head)) return;
@@ -118,6 +119,14 @@ function visible(model, open, unfolded) {
             groups.get(ends).push(i);
         } else if (!isMapped(arrow)) {
             groups.set(`${ends} ${i}`, [i]); // two arrows between the same two boxes are two operands
+        } else if (head[0] === "n" && head[1] === arrow.head) {
+            // From any of the repetitions: one arrow for all, unless the same value is read twice.
+            const pair = `${arrow.tail} ${arrow.head}`;
+            const turn = (turns.get(pair) ?? -1) + 1;
+            turns.set(pair, turn);
+            const like = `${ends} turn ${turn}`;
+            if (!groups.has(like)) groups.set(like, []);
+            groups.get(like).push(i);
         } else {
             // What a later repetition reads, and the first one reads from elsewhere.
             const like = key({ ...arrow, tail: tail[1], head: head[1] });
@@ -141,8 +150,8 @@ function joined(model, members, stands) {
     const [tail, head] = [stands[arrows[0].tail], stands[arrows[0].head]];
     const labels = new Set(arrows.map((arrow) => arrow.label ?? ""));
     const sources = new Set(arrows.map((arrow) => arrow.tail));
-    const several = sources.size > 1 && tail[0] === "f";
-    const label = labels.size === 1 && !several ? [...labels][0] : several ? `${members.length} tensors` : "";
+    const several = sources.size > 1;
+    const label = labels.size === 1 && !several ? [...labels][0] : several ? `${sources.size} tensors` : "";
     const mark = members.length === 1 && head[0] === "n" ? (arrows[0].mark ?? "") : "";
     const isPlain = members.length === 1 && mark === (arrows[0].mark ?? "");
     const tooltip = isPlain ? null : [...new Set(arrows.slice(0, 6).flatMap((arrow) => arrow.tooltip ?? []))];

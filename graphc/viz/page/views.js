@@ -14,6 +14,7 @@ app.openView = (k) => {
     byId("stage").hidden = Boolean(next.isTable);
     byId("stage").classList.toggle("chart", !next.model);
     byId("table").hidden = !next.isTable;
+    byId("zoom").hidden = Boolean(next.isTable);
     byId("stage").setAttribute("aria-label", next.view.title);
     if (app.selection) choose(app.selection.nodes, { main: app.selection.main });
     fillFoot();

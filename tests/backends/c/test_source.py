@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import graphc
 from graphc import Tensor
 from graphc.backends.c.source import MOST_COPIES
 from tests.backends.test_torch_plan import MODEL
+from tests.hostile import HARMLESS, batches, named
 from tests.judge import assert_same
 
 
@@ -63,3 +64,15 @@ def test_functions_in_many_places_are_called(extra: int, is_called: bool, real: 
     value = torch.linspace(-4.0, 4.0, 77)
     for actual, expected in zip(program(value), graphc.compile([x], outputs, backend="reference")(value), strict=True):
         assert_same(actual, expected, rtol=1e-6, atol=1e-7)
+
+
+def test_names_are_in_comments_only(real: str) -> None:
+    def code(names: Sequence[str]) -> str:
+        parts = named(names)
+        program = graphc.compile(parts.inputs, parts.outputs, parts.updates, backend="c")
+        assert program.source is not None
+        return re.sub(r"/\*.*?\*/", "", program.source, flags=re.DOTALL)
+
+    expected = code(HARMLESS[:250])
+    for names in batches(250):
+        assert code(names) == expected

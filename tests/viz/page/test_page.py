@@ -38,8 +38,10 @@ def test_tabs_and_drawings(browser: Browser) -> None:
     assert browser.ids(".node.gradient_op") == ["n1", "n2"]
     browser.tab("Kernels")
     assert browser.ids(".node") == ["f0", "n0", "n3"]
+    assert browser.one("#zoom").is_displayed()
     browser.tab("Passes")
     assert browser.texts("#table tbody tr")[0].startswith("1cse1.0 ms4035057equal ×49")
+    assert not browser.one("#zoom").is_displayed()
 
 
 def test_selection_goes_with_the_tabs(browser: Browser) -> None:
@@ -560,3 +562,18 @@ def test_hostile_names(browser: Browser) -> None:
     assert HOSTILE[1] in browser.texts("#stage [id=f0] text")
     browser.press(" ")
     assert len(browser.ids(".node")) == len(HOSTILE)
+
+
+def test_titles_stand_inside_their_frames(browser: Browser) -> None:
+    """Also where the layout engine took their letters for wider ones."""
+    browser.open(training())
+    browser.run("[...document.querySelectorAll('#depths button')].at(0).click()")
+    browser.settle()
+    browser.run("[...document.querySelectorAll('#depths button')].at(-1).click()")
+    browser.settle()
+    lefts = browser.run(
+        "return [...document.querySelectorAll('#stage .cluster')].map((frame) => "
+        "['text', 'path, polygon'].map((part) => frame.querySelector(part).getBBox().x))"
+    )
+    assert lefts
+    assert all(4 < text - frame < 12 for text, frame in lefts)
