@@ -97,8 +97,10 @@ from graphc.ops import sum_ as sum
 from graphc.runtime import Epoch, History, Outcome, Profile, Program, Run, Sweep
 from graphc.state import Parameter, State, Variable
 
-if TYPE_CHECKING or "IPython" in sys.modules:
-    from graphc import viz  # a notebook draws graphs without being asked to
+if TYPE_CHECKING:
+    from graphc import viz
+if "IPython" in sys.modules:
+    importlib.import_module("graphc.viz")  # a notebook draws graphs without being asked to
 
 __version__ = "0.1.0"
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 
 from graphc.runtime import Program
 from graphc.viz.compare import Comparison
-from graphc.viz.document import Document
 from graphc.viz.errors import DrawingError
 from graphc.viz.layout import DEFAULT_TIMEOUT
 from graphc.viz.model import Drawing
-from graphc.viz.output import encoded, rendered, suffix_of, write_bytes
+from graphc.viz.output import DOCUMENTS, encoded, encoded_document, rendered, suffix_of, write_bytes
 from graphc.viz.quantities import Overlay
 from graphc.viz.request import Direction, Request, Theme, View
 from graphc.viz.request import Overlay as OverlayName
@@ -24,7 +23,6 @@ from graphc.viz.sheets import (
     measured,
     shown_difference,
     shown_drawing,
-    with_pictures,
 )
 from graphc.viz.subject import Drawable
 
@@ -85,35 +83,31 @@ def contents(
 
     `seen` is what is to be seen of it, where that is known already.
     """
-    if request.view == "memory" and suffix not in (".html", ".json"):
+    if request.view == "memory" and suffix not in DOCUMENTS:
         if suffix == ".mmd":
             raise DrawingError("Mermaid has no charts of memory: write .svg, .png, .pdf, .dot or .html")
         return rendered(chart_source(value, request, name), suffix, request)
 
-    def document(is_drawn: bool) -> Document:
-        found = document_of(value, request, name, batch, overlay)
-        return with_pictures(found, request) if is_drawn else found
-
-    return encoded(suffix, request, lambda: seen or shown_drawing(value, request, name, overlay), document)
+    return encoded(
+        suffix,
+        request,
+        lambda: seen or shown_drawing(value, request, name, overlay),
+        lambda: document_of(value, request, name, batch, overlay),
+    )
 
 
 def contents_of_difference(comparison: Comparison, suffix: str, request: Request, name: str) -> bytes:
     """The bytes of a file of two graphs in one. Raises DrawingError."""
-
-    def document(is_drawn: bool) -> Document:
-        found = document_of_difference(comparison, request, name)
-        return with_pictures(found, request) if is_drawn else found
-
-    return encoded(suffix, request, lambda: shown_difference(comparison, request), document)
+    return encoded(
+        suffix,
+        request,
+        lambda: shown_difference(comparison, request),
+        lambda: document_of_difference(comparison, request, name),
+    )
 
 
 def contents_of_passes(program: Program, suffix: str, request: Request, name: str) -> bytes:
     """The bytes of a page, or of the data, of what each pass made of a program. Raises DrawingError."""
-    if suffix not in (".html", ".json"):
+    if suffix not in DOCUMENTS:
         raise DrawingError("passes are several drawings: write .html or .json, or draw one with graphc-viz diff --pass")
-
-    def document(is_drawn: bool) -> Document:
-        found = document_of_passes(program, request, name)
-        return with_pictures(found, request) if is_drawn else found
-
-    return encoded(suffix, request, lambda: Drawing(()), document)
+    return encoded_document(suffix, request, document_of_passes(program, request, name))

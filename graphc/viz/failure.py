@@ -21,7 +21,6 @@ from graphc.viz.legend import legend_of
 from graphc.viz.model import Drawing, Kind
 from graphc.viz.output import encoded
 from graphc.viz.request import Request
-from graphc.viz.sheets import with_pictures
 
 __all__ = ["BuildFailure", "Failure", "failure_contents", "failure_drawing", "failure_of", "one_line_of"]
 
@@ -91,11 +90,10 @@ def failure_contents(failure: Failure, suffix: str, request: Request, name: str)
     open_ = opening(whole, request.depth, request.collapse) | _around_error(whole)
     summary = (f"{failure.kind}: {shown(failure.message, None)}",)
 
-    def document(is_drawn: bool) -> Document:
+    def document() -> Document:
         sheet = Sheet("forward", f"Forward, up to the {failure.kind}", whole, open_)
         graphs = {"declared": _graph(failure)}
-        found = Document(name, (sheet,), graphs, request.direction, request.theme, summary)
-        return with_pictures(found, request) if is_drawn else found
+        return Document(name, (sheet,), graphs, request.direction, request.theme, summary)
 
     return encoded(suffix, request, lambda: visible(whole, open_), document)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from graphc.ir import Graph
@@ -15,12 +14,10 @@ from graphc.viz.collapse import MOST_BOXES, opening, visible, with_parts
 from graphc.viz.compare import Comparison
 from graphc.viz.difference import difference_of, opening_of_difference
 from graphc.viz.document import Document, Sheet
-from graphc.viz.dot import dot_source
 from graphc.viz.errors import DrawingError
 from graphc.viz.focus import focused
 from graphc.viz.heat import with_heat
 from graphc.viz.labels import shown
-from graphc.viz.layout import render
 from graphc.viz.model import Drawing
 from graphc.viz.overlays import Overlay, overlay_of
 from graphc.viz.passes import pass_rows
@@ -40,7 +37,6 @@ __all__ = [
     "shown_difference",
     "shown_drawing",
     "summary_of",
-    "with_pictures",
 ]
 
 MOST_IN_STEP = 60
@@ -61,8 +57,7 @@ def shown_drawing(value: object, request: Request, name: str = "output", overlay
     full = _whole(value, request, name)
     _check_collapse(full, request)
     drawing = visible(full, _opening(full, request))
-    counted = _counted(value, name)
-    caption: tuple[str, ...] = (str(totals_of(counted, request.sizes)),)
+    caption = summary_of(value, request, name)
     if overlay is not None:
         drawing = with_heat(drawing, overlay)
         caption = (*caption, "; ".join((overlay.title, *overlay.notes)))
@@ -86,7 +81,7 @@ def document_of(
     """All views of `value`, with the code and the numbers that belong to them."""
     views = available(value, name)
     if request.view not in views:
-        _whole(value, request, name)  # says why there is no such view
+        _sheet(value, request, name)  # says why there is no such view
     sheets = [_sheet(value, replace(request, view=view), name) for view in views]
     start = next(sheet for sheet in sheets if sheet.name == request.view)
     if start.chart == "":
@@ -134,30 +129,12 @@ def document_of_passes(program: Program, request: Request, name: str) -> Documen
     return Document(name, tuple(sheets), graphs, request.direction, request.theme, summary, passes=rows)
 
 
-def with_pictures(document: Document, request: Request) -> Document:
-    """The document with its sheets drawn ahead; one that takes longer than `request.timeout` is left to the reader."""
-
-    def picture(sheet: Sheet) -> Sheet:
-        source = sheet.chart or dot_source(
-            visible(sheet.drawing, sheet.open), request.direction, request.theme, legend=False
-        )
-        try:
-            return replace(sheet, svg=render(source, "svg", request.timeout).decode())
-        except DrawingError:
-            return sheet
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return replace(document, sheets=tuple(pool.map(picture, document.sheets)))
-
-
 def chart_source(value: object, request: Request, name: str) -> str:
     """DOT of the memory of a program. Raises DrawingError."""
     return chart_of(_timeline(value, request, name), request.theme)
 
 
 def _whole(value: object, request: Request, name: str) -> Drawing:
-    if request.view == "memory":
-        raise DrawingError(f"{shown(name)!r} has no memory plan: that is of a program, which graphc.compile gives")
     drawing = drawing_for(value, request.view, name)
     return with_parts(focused(drawing, request.only) if request.only else drawing)
 
@@ -183,11 +160,11 @@ def _sheet(value: object, request: Request, name: str) -> Sheet:
         timeline = _timeline(value, request, name)
         marks = {f"s{i}": bar.idents for row in rows_of(timeline) for i, bar in row.bars}
         return Sheet(request.view, title, Drawing(()), marks=marks, chart=chart_of(timeline, request.theme))
+    drawing = drawing_for(value, request.view, name)
     # The module that is asked for may not be in all views: these are drawn as a whole.
-    is_inside = not request.only or any(
-        frame.path == request.only for frame in drawing_for(value, request.view, name).frames
-    )
-    drawing = _pruned(_whole(value, request if is_inside else replace(request, only=""), name))
+    if any(frame.path == request.only for frame in drawing.frames if request.only):
+        drawing = focused(drawing, request.only)
+    drawing = _pruned(with_parts(drawing))
     return Sheet(request.view, title, drawing, _opening(drawing, request))
 
 

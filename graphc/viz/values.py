@@ -7,7 +7,6 @@ merged anything, and each number belongs to a line of the user's.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -16,7 +15,7 @@ import torch
 
 from graphc.backends.reference import evaluate
 from graphc.errors import StateError, compose, type_name
-from graphc.ir import Cell, Graph, Node, Output, OutputRole, Role
+from graphc.ir import Graph, Node
 from graphc.ops import Constant, TensorConstant
 from graphc.runtime import Program
 from graphc.runtime.signature import Signature
@@ -24,6 +23,7 @@ from graphc.schedule.kernels import is_literal, is_view
 from graphc.state import State
 from graphc.types import Array, dtype_name
 from graphc.viz.errors import DrawingError
+from graphc.viz.gradients import results_of
 from graphc.viz.quantities import Overlay, Row, checked_program, evaluated_graph, given_name, ranked, sizes_text
 
 __all__ = ["gradient_norms", "nan_origin"]
@@ -58,7 +58,7 @@ def gradient_norms(program: Program, inputs: Sequence[object], state: State | No
     of_nodes = {node.origin.ident: _norm(values[node]) for node in gradients}
     parameters = {node.op.cell: node.origin.ident for node in graph.nodes if node.op.cell is not None}
     rows = []
-    for output, node in _results(graph):
+    for output, node in results_of(graph):
         norm = _norm(values[node])
         own = () if output.cell is None or output.cell not in parameters else (parameters[output.cell],)
         idents = (node.origin.ident, *own)
@@ -166,39 +166,6 @@ def _gradients(graph: Graph) -> list[Node]:
         if is_start or any(x in found for x in node.inputs):
             found[node] = None
     return list(found)
-
-
-def _results(graph: Graph) -> list[tuple[Output, Node]]:
-    """The outputs that are gradients, and the updates of parameters, each with its gradient."""
-    after: set[Node] = set()
-    for node in graph.nodes:
-        if node.origin.forward is not None or any(x in after for x in node.inputs):
-            after.add(node)
-    found = []
-    for output in graph.outputs:
-        if output.role is OutputRole.GRADIENT:
-            found.append((output, output.node))
-        elif output.cell is not None and output.cell.role is Role.PARAMETER:
-            gradient = _nearest(output.node, output.cell, after)
-            if gradient is not None:
-                found.append((output, gradient))
-    return found
-
-
-def _nearest(new: Node, cell: Cell, after: set[Node]) -> Node | None:
-    """The backward node of the cell's type that is the fewest steps back from its new value."""
-    waiting, seen = deque([new]), {new}
-    while waiting:
-        node = waiting.popleft()
-        if node.origin.forward is not None:
-            if node.type == cell.type:
-                return node
-            continue
-        for operand in node.inputs:
-            if operand in after and operand not in seen:
-                seen.add(operand)
-                waiting.append(operand)
-    return None
 
 
 # NaN ------------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
 
-from graphc.ir import Graph, Node, Output, OutputRole, Role
+from graphc.ir import Graph, Node, Output, OutputRole
 from graphc.runtime import Program
 from graphc.schedule import KernelSchedule, Schedule
 from graphc.schedule.kernels import is_view
@@ -14,6 +14,7 @@ from graphc.viz.build import drawing_of
 from graphc.viz.code import functions_of
 from graphc.viz.errors import DrawingError
 from graphc.viz.frames import Level
+from graphc.viz.gradients import results_of
 from graphc.viz.labels import shown
 from graphc.viz.model import Drawing, FrameKind, Kind
 from graphc.viz.request import View
@@ -84,7 +85,12 @@ def _part(graph: Graph, view: View, name: str) -> Graph:
         )
     if view == "backward":
         given = tuple(output for output in graph.outputs if output.role is not OutputRole.UPDATE)
-        return Graph(graph.inputs, (*given, *_gradients(graph)), graph.name)
+        used = (
+            Output(node, OutputRole.GRADIENT, f"gradient of {output.name}")
+            for output, node in results_of(graph)
+            if output.cell is not None
+        )
+        return Graph(graph.inputs, (*given, *used), graph.name)
     if not has_updates:
         raise DrawingError(f"{shown(name)!r} has no updates: draw it with --view backward")
     return graph
@@ -92,30 +98,6 @@ def _part(graph: Graph, view: View, name: str) -> Graph:
 
 def _is_differentiated(graph: Graph) -> bool:
     return any(node.origin.forward is not None for node in graph.nodes)
-
-
-def _gradients(graph: Graph) -> Iterator[Output]:
-    """The gradients that updates of parameters use: on the way back from an update, the first nodes that are one."""
-    seen: set[Node] = set()
-    for output in graph.outputs:
-        if output.cell is None or output.cell.role is not Role.PARAMETER:
-            continue
-        stack, found = [output.node], []
-        visited: set[Node] = set()
-        while stack:
-            node = stack.pop()
-            if node in visited:
-                continue
-            visited.add(node)
-            if node.origin.forward is not None:
-                found.append(node)
-            else:
-                stack.extend(node.inputs)
-        # What several updates read, such as the norm of all gradients, is no one's gradient.
-        for node in found:
-            if node not in seen and node.type.shape == output.cell.type.shape:
-                seen.add(node)
-                yield Output(node, OutputRole.GRADIENT, f"gradient of {output.cell.name}")
 
 
 def _kernels(schedule: KernelSchedule) -> Iterator[tuple[Node, Sequence[Level]]]:

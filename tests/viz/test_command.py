@@ -308,3 +308,13 @@ def test_the_installed_command(folder: Path) -> None:
     assert done.stdout.startswith("graphc-viz ")
     done = subprocess.run([command, "missing.py:y"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (2, "graphc-viz: there is no file 'missing.py'\n")
+
+
+def test_memory_of_a_program_without_a_plan_says_so(folder: Path) -> None:
+    (folder / "judge.py").write_text(
+        "import graphc\nx = graphc.placeholder('x', ('n',))\np = graphc.compile([x], x.tanh(), backend='reference')\n"
+    )
+    for file in ("p.svg", "p.html"):
+        result = run("judge.py:p", "--view", "memory", "-o", file)
+        assert result.exit_code == 1
+        assert "the reference backend makes a new tensor for every value" in result.stderr
