@@ -2,6 +2,7 @@
 # Settings:  make test PYTHON=python3.12    the interpreter that .venv is made with (3.11 or later)
 #            make test WORKERS=1            how many processes share the tests (default: one a core, at most 4)
 #            make fuzz MINUTES=60           how long to look for mismatches
+#            make prove PROOFS=leaks        what to prove (default: everything; a run that was stopped goes on)
 # For a small torch download on Linux, see the head of constraints.txt.
 
 PYTHON  ?= python3
@@ -14,7 +15,7 @@ STAMP   := .venv/.graphc-installed
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test disk lint fuzz bench clean
+.PHONY: help setup test smoke disk lint fuzz prove bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +25,9 @@ setup: $(STAMP) ## make .venv and install graphc with everything pinned (other t
 test: lint ## check style and types, then run the tests
 	@echo "Running the tests"
 	@$(IN_VENV) -m pytest -n $(WORKERS) --maxprocesses 4
+
+smoke: $(STAMP) ## in some seconds, whether anything works at all: every backend, training, files, drawings
+	@$(IN_VENV) -m pytest -q tests/test_smoke.py
 
 disk: $(STAMP) ## train the disk example and draw it, as PNG files under out/
 	@echo "Running examples/disk; pictures go to out/"
@@ -38,6 +42,9 @@ lint: $(STAMP) ## check style (ruff) and types (mypy), without running the tests
 
 fuzz: $(STAMP) ## look for mismatches on random graphs for MINUTES minutes
 	@$(IN_VENV) tools/fuzz.py --minutes $(MINUTES)
+
+prove: $(STAMP) ## prove what docs/promises.md promises, at its figures; PROOFS="graphs leaks" for some of them
+	@$(IN_VENV) tools/prove.py $(PROOFS)
 
 bench: $(STAMP) ## measure speed, start-up, memory and accuracy; the numbers go to out/bench.json
 	@$(IN_VENV) tools/bench.py --json out/bench.json

@@ -19,12 +19,15 @@ gc.disable()
 from graphc import nn, optim
 from graphc.compiler import compile
 from graphc.errors import (
+    CheckpointError,
     CompileError,
     DTypeError,
     GradientError,
     GraphcError,
     GraphFileError,
     InputError,
+    MemoryLimitError,
+    NonFiniteError,
     ShapeError,
     StateError,
     SweepError,
@@ -33,6 +36,7 @@ from graphc.errors import (
 )
 from graphc.gradient import grad
 from graphc.ir import Graph, Tensor
+from graphc.ir.elsewhere import FUNCTIONS_ELSEWHERE, missing
 from graphc.ops import abs_ as abs
 from graphc.ops import (
     add,
@@ -112,10 +116,11 @@ def __getattr__(name: str) -> object:
     """Drawing is half of all modules, and most programs draw nothing: it is loaded when it is first asked for."""
     if name == "viz":
         return importlib.import_module("graphc.viz")
-    raise AttributeError(f"module 'graphc' has no attribute {name!r}")
+    raise missing("module 'graphc'", name, __all__, FUNCTIONS_ELSEWHERE)
 
 
 __all__ = [
+    "CheckpointError",
     "CompileError",
     "DTypeError",
     "Epoch",
@@ -125,6 +130,8 @@ __all__ = [
     "GraphcError",
     "History",
     "InputError",
+    "MemoryLimitError",
+    "NonFiniteError",
     "Outcome",
     "Parameter",
     "Profile",

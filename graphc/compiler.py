@@ -12,14 +12,17 @@ from functools import cache, partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+import torch
+
 from graphc.backends.by_device import ByDevice
 from graphc.backends.c import NativeExecutable, generate_native, not_native, plan_native
 from graphc.backends.c.check import check as check_native
 from graphc.backends.c.compiler import REMEDY, find_compiler, need_compiler, vector_bytes
 from graphc.backends.executable import Executable
+from graphc.backends.nancheck import CheckedExecutable
 from graphc.backends.reference import ReferenceExecutable
 from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate, lower
-from graphc.errors import CompileError, brief
+from graphc.errors import CompileError, brief, explained, one_line, type_name
 from graphc.ir import Graph, Node, Output, OutputRole, Tensor
 from graphc.ir.collection import collector_paused
 from graphc.ir.verify import verify
@@ -47,6 +50,7 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
+@explained
 def compile(
     inputs: Sequence[Tensor],
     outputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
@@ -55,6 +59,7 @@ def compile(
     backend: str = "auto",
     threads: int | None = None,
     training: bool | None = None,
+    nancheck: bool | None = None,
 ) -> Program:
     """Make a program of a graph.
 
@@ -63,6 +68,8 @@ def compile(
     `backend`: "c" (native code), "torch" (a generated plan of torch operations), "reference" (node by node), or "auto":
     native code where there is a C compiler and for values on the CPU, else the torch plan.
     `threads` bounds the threads of each call. `training` says whether dropout drops; None means if there are updates.
+    `nancheck` stops at the first node that makes NaN or infinity, with a NonFiniteError that explains it, before the
+    State changes; it takes a multiple of the time. None means if `GRAPHC_NANCHECK=1` is in the environment.
     Raises CompileError.
     """
     _check_backend(backend)
@@ -71,8 +78,12 @@ def compile(
         training = bool(updates)
     elif not isinstance(training, bool):
         raise CompileError(f"compile: training is True, False or None, not {brief(training)}")
+    if nancheck is None:
+        nancheck = _asked_for("GRAPHC_NANCHECK")
+    elif not isinstance(nancheck, bool):
+        raise CompileError(f"compile: nancheck is True, False or None, not {brief(nancheck)}")
     with collector_paused():
-        return _compile(inputs, outputs, updates or {}, backend, threads, training)
+        return _compile(inputs, outputs, updates or {}, backend, threads, training, nancheck)
 
 
 def _compile(
@@ -82,6 +93,7 @@ def _compile(
     backend: str,
     threads: int | None,
     training: bool,
+    nancheck: bool,
 ) -> Program:
     form, results = Form.of(outputs)
     stages = _Stages()
@@ -107,9 +119,11 @@ def _compile(
             executable = ByDevice(native, lambda: _torch_plan(graph, _Stages()))
         else:
             executable = native
+    if nancheck:
+        executable = CheckedExecutable(declared, executable, chosen)
 
     def evaluation() -> Program:
-        return compile(inputs, outputs, backend=backend, threads=threads, training=False)
+        return compile(inputs, outputs, backend=backend, threads=threads, training=False, nancheck=nancheck)
 
     return Program(declared, graph, form, chosen, reason, executable, stages.done, threads, training, evaluation)
 
@@ -159,7 +173,7 @@ def _choose(backend: str, graph: Graph) -> tuple[str, str]:
 
 @cache
 def _say_once(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=5)
+    warnings.warn(text, RuntimeWarning, stacklevel=6)
 
 
 def _check_backend(backend: str) -> None:
@@ -169,20 +183,27 @@ def _check_backend(backend: str) -> None:
 
 
 def _check_threads(threads: int | None) -> None:
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
         raise CompileError(f"compile: threads is a positive number or None, not {threads!r}")
+
+
+_UPDATES_MAP = "compile: updates map variables to tensors, as optimizer.minimize(loss) gives them"
 
 
 def _declare(inputs: Sequence[Tensor], results: Mapping[str, Tensor], updates: Mapping[Variable, Tensor]) -> Graph:
     """The graph that the user declared, checked."""
     if isinstance(inputs, Tensor) or not isinstance(inputs, Sequence):
-        raise CompileError("compile: inputs is a list of placeholders, such as inputs=[points, labels]")
+        given = "a graphc.Tensor" if isinstance(inputs, Tensor) else f"a {type_name(inputs)}"
+        raise CompileError(f"compile: inputs is {given}, not a list of placeholders, such as inputs=[points, labels]")
     placeholders: list[Node] = []
     for each in inputs:
         if not isinstance(each, Tensor) or not isinstance(each.node.op, Placeholder):
-            raise CompileError(f"compile: {each!r} is not a placeholder; inputs are made with graphc.placeholder(...)")
+            shown = "a torch.Tensor" if isinstance(each, torch.Tensor) else brief(each)
+            remedy = "parameters are no inputs: leave it out; " if isinstance(each, Variable) else ""
+            remedy += "inputs are made with graphc.placeholder(...)"
+            raise CompileError(f"compile: {shown} is not a placeholder; {remedy}")
         if each.node in placeholders:
-            raise CompileError(f"compile: placeholder {each.node.op.label!r} is listed twice in inputs")
+            raise CompileError(f"compile: placeholder {each.node.op.label!r} is listed twice in inputs; list it once")
         placeholders.append(each.node)
     outputs = [
         Output(tensor.node, OutputRole.OUTPUT if tensor.node.origin.forward is None else OutputRole.GRADIENT, name)
@@ -191,23 +212,39 @@ def _declare(inputs: Sequence[Tensor], results: Mapping[str, Tensor], updates: M
     if hasattr(updates, "minimize"):
         raise CompileError("compile: updates is an optimizer; pass updates=optimizer.minimize(loss)")
     if not isinstance(updates, Mapping):
-        raise CompileError("compile: updates map variables to tensors, as optimizer.minimize(loss) gives them")
+        raise CompileError(f"{_UPDATES_MAP}, not {type_name(updates)}; mappings are merged with |")
     for variable, value in updates.items():
         if not isinstance(variable, Variable) or not isinstance(value, Tensor):
-            raise CompileError("compile: updates map variables to tensors, as optimizer.minimize(loss) gives them")
+            raise CompileError(f"{_UPDATES_MAP}, not {brief(variable)} to {brief(value)}")
         if value.type != variable.type:
-            raise CompileError(f"compile: the update of {variable!r} has type {value.type}")
+            raise CompileError(
+                f"compile: the update of {variable!r} has type {value.type}; a new value has the type of the old one: "
+                f"reshape it, or convert it with .to({variable.dtype})"
+            )
         outputs.append(Output(value.node, OutputRole.UPDATE, variable.name, variable.cell))
     if not outputs:
         raise CompileError("compile: there is nothing to compute: outputs and updates are empty")
     graph = Graph(tuple(placeholders), tuple(outputs))
     for node in graph.nodes:
         if isinstance(node.op, Placeholder) and node not in placeholders:
+            name = node.op.label
+            same = [each for each in placeholders if isinstance(each.op, Placeholder) and each.op.label == name]
+            labels = [each.op.label for each in (*placeholders, node) if isinstance(each.op, Placeholder)]
+            remedy = (
+                f"Another one of the same name is, declared at {same[0].origin.location}: make one of them, and use it"
+                if same
+                else f"Add it: inputs=[{', '.join(map(one_line, labels))}]"
+            )
             raise CompileError(
-                f"compile: the outputs need placeholder {node.op.label!r} (declared at {node.origin.location}), "
-                "which is not among the inputs"
+                f"compile: the outputs need placeholder {name!r} (declared at {node.origin.location}), "
+                f"which is not among the inputs. {remedy}"
             )
     return graph
+
+
+def _asked_for(variable: str) -> bool:
+    """Whether an environment variable switches something on."""
+    return os.environ.get(variable, "") not in ("", "0")
 
 
 class _Stages:
@@ -215,7 +252,7 @@ class _Stages:
 
     def __init__(self) -> None:
         self.done: list[Stage] = []
-        self.verify = os.environ.get("GRAPHC_VERIFY", "") not in ("", "0")
+        self.verify = _asked_for("GRAPHC_VERIFY")
         folder = os.environ.get("GRAPHC_DUMP", "")
         self._folder = Path(folder) if folder else None
 
@@ -237,7 +274,13 @@ class _Stages:
         if self.verify and isinstance(stage.value, Graph):
             verify(stage.value, f"after {stage.name}")
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                problem = (
+                    f"GRAPHC_DUMP is {str(self._folder)!r}, where no folder can be: {(error.strerror or '').lower()}"
+                )
+                raise CompileError(f"compile: {problem}. Set GRAPHC_DUMP to a folder, or unset it") from None
             suffix = {"plan": "py", "kernel": "c"}.get(stage.name, "txt")
             path = self._folder / f"{len(self.done):02d}-{re.sub('[^a-z0-9]+', '-', stage.name)}.{suffix}"
             title = f"/* {stage!r} */" if suffix == "c" else f"# {stage!r}"

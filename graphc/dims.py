@@ -89,6 +89,16 @@ class Dim:
     def __rtruediv__(self, other: object) -> Any:
         return _no_fraction(other, self) if isinstance(other, (int, float, Dim)) else NotImplemented
 
+    def __pow__(self, power: int | float) -> Size:
+        if not isinstance(power, (int, float)):
+            return NotImplemented
+        if isinstance(power, int) and power >= 0:
+            return product([self] * power)
+        raise ShapeError(
+            f"{self} ** {power} is not a size: powers are integers of 0 or more. For a number at run time use "
+            "graphc.constant(size)"
+        )
+
     def __eq__(self, other: object) -> bool:
         return equal(self, other) if isinstance(other, (int, Dim)) else NotImplemented
 
@@ -111,7 +121,10 @@ class Dim:
         return not equal(self, 0)
 
     def __index__(self) -> int:
-        raise ShapeError(f"size {self} is symbolic: it has no number until a program is called")
+        raise ShapeError(
+            f"size {self} is symbolic: it has no number until a program is called. For a number in the program use "
+            f"graphc.constant(size); for one in Python, such as the turns of a loop, declare a fixed size"
+        )
 
     __int__ = __index__
     __float__ = __index__
@@ -254,7 +267,10 @@ def _less(a: Size, b: Size, question: str) -> bool:
 
 
 def _undecided(question: str) -> ShapeError:
-    return ShapeError(f"cannot decide whether {question}: it depends on the sizes given at run time")
+    return ShapeError(
+        f"cannot decide whether {question}: it depends on the sizes given at run time; "
+        "to decide while graph is built, declare a fixed size"
+    )
 
 
 def _no_fraction(a: object, b: object) -> NoReturn:
@@ -268,5 +284,8 @@ def _exact(a: Size, b: Size) -> Size:
         raise ZeroDivisionError(f"size {a} divided by zero")
     quotient = divide(a, b)
     if quotient is None:
-        raise ShapeError(f"{a} is not divisible by {b} for every value of the sizes")
+        raise ShapeError(
+            f"{a} is not divisible by {b} for every value of the sizes. Name the quotient where the placeholder is "
+            f'declared: graphc.placeholder("y", ("k",)) gives k = y.shape[0], and {b} * k is a multiple'
+        )
     return quotient

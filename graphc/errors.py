@@ -6,15 +6,21 @@ Every message is one sentence of facts, then where the user wrote it, then what 
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
+    "CheckpointError",
     "CompileError",
     "DTypeError",
     "GradientError",
     "GraphFileError",
     "GraphcError",
     "InputError",
+    "MemoryLimitError",
+    "NonFiniteError",
     "ShapeError",
     "StateError",
     "SweepError",
@@ -22,6 +28,7 @@ __all__ = [
     "VerifyError",
     "brief",
     "compose",
+    "explained",
     "one_line",
     "type_name",
 ]
@@ -32,6 +39,10 @@ class GraphcError(Exception):
 
     attempt: object = None
     """The call that was to build graph and could not, as `graphc.ir.tensor.Attempt`; None where it was no such call."""
+
+    def __str__(self) -> str:
+        """The message. Whatever names are in it, what is shown has no control characters but ends of lines."""
+        return "\n".join(map(one_line, super().__str__().split("\n")))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tensors stay in their process, where their cells and functions are: what travels is the message.
@@ -62,8 +73,28 @@ class InputError(GraphcError, ValueError):
     """A value given to a compiled program does not fit what the program was declared with."""
 
 
+class MemoryLimitError(GraphcError, MemoryError):
+    """More memory was asked for than there is, or a tensor of more bytes than 64 bits count. Nothing was allocated."""
+
+
+class NonFiniteError(GraphcError, ArithmeticError):
+    """NaN or infinity in a program that was compiled with `nancheck`. `index` is its first place in the value.
+
+    `is_input` says whether the value was given to the program as data.
+    """
+
+    def __init__(self, message: str, index: tuple[int, ...] = (), is_input: bool = False) -> None:
+        super().__init__(message)
+        self.index = index
+        self.is_input = is_input
+
+
 class GraphFileError(GraphcError, ValueError):
     """A file that is no saved graph, or a graph that cannot be saved. Names the file and the place in it."""
+
+
+class CheckpointError(GraphcError, ValueError):
+    """A checkpoint that cannot be written or read, or that is not one of this program or run. Names the file."""
 
 
 class StateError(GraphcError, ValueError):
@@ -98,7 +129,10 @@ def type_name(value: object) -> str:
 
 def brief(value: object) -> str:
     """`value` within a message: as Python writes it if that is short, else its type."""
-    text = one_line(repr(value))
+    try:
+        text = one_line(repr(value))
+    except ValueError:  # Python does not write an integer of thousands of digits
+        return type_name(value)
     return text if len(text) <= 120 else type_name(value)
 
 
@@ -110,3 +144,35 @@ def compose(subject: str, problem: str, *, where: str = "", remedy: str = "") ->
     if remedy:
         message += f". {remedy[0].upper()}{remedy[1:]}"
     return message
+
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def explained(f: Callable[_P, _T], *, of_class: bool = False, more: str = "") -> Callable[_P, _T]:
+    """`f`, which when it is called with arguments that it does not take says which it takes.
+
+    A constructor is `of_class`, under whose name it speaks; `more` is what else to say, with `{}` for that name.
+    """
+
+    @functools.wraps(f)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return f(*args, **kwargs)
+        except TypeError as error:
+            if error.__traceback__ is None or error.__traceback__.tb_next is not None:  # raised inside f
+                raise
+            problem = str(error).partition("() ")[2] or str(error)
+        parameters = [each for each in inspect.signature(f).parameters.values() if each.name != "self"]
+        title = type(args[0]).__name__ if of_class else f.__name__
+        takes = ", ".join(map(_shown_parameter, parameters)) or "no arguments"
+        raise TypeError(f"{title}: {problem}. It takes {takes}{more.format(title)}")
+
+    return call
+
+
+def _shown_parameter(parameter: inspect.Parameter) -> str:
+    if parameter.default is parameter.empty:
+        return str(parameter.replace(annotation=parameter.empty))
+    return f"{parameter.name}={brief(parameter.default)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import overload
 
 from graphc import dims
-from graphc.errors import GradientError, type_name
+from graphc.errors import GradientError, explained, type_name
 from graphc.ir import FUNCTIONS, Node, Tensor, complaint, topological_order
 from graphc.ir.collection import collector_paused
 from graphc.ir.origin import inherited
@@ -22,6 +22,7 @@ __all__ = ["grad"]
 def grad(loss: Tensor, wrt: Tensor) -> Tensor: ...
 @overload
 def grad(loss: Tensor, wrt: Sequence[Tensor]) -> list[Tensor]: ...
+@explained
 def grad(loss: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
     """The gradient of `loss` with respect to each of `wrt`: a tensor of the same type, zeros where no path leads.
 
@@ -29,6 +30,9 @@ def grad(loss: Tensor, wrt: Tensor | Sequence[Tensor]) -> Tensor | list[Tensor]:
     results. Only nodes between `wrt` and `loss` are differentiated. Gradients are tensors like any other: call `grad`
     again for higher orders. Raises GradientError.
     """
+    if hasattr(wrt, "named_parameters"):
+        remedy = "give list(net.parameters())"
+        raise complaint(GradientError, "grad", f"takes symbolic tensors, not {type_name(wrt)}, a module", remedy=remedy)
     single = isinstance(wrt, Tensor)
     several = wrt if isinstance(wrt, Iterable) and not hasattr(wrt, "shape") else None
     targets: list[Tensor] = [wrt] if several is None else list(several)  # type: ignore[list-item]  # checked below
@@ -79,10 +83,11 @@ def _filled(value: float, type_: TensorType) -> Tensor:
 def _check(loss: Tensor, targets: Sequence[Tensor]) -> None:
     for each in (loss, *targets):
         if not isinstance(each, Tensor):
-            raise complaint(GradientError, "grad", f"takes symbolic tensors, not {type_name(each)}")
+            remedy = "give placeholders, results, or list(net.parameters())"
+            raise complaint(GradientError, "grad", f"takes symbolic tensors, not {type_name(each)}", remedy=remedy)
         if not each.dtype.is_floating_point:
             problem = f"only floating tensors have gradients, not {dtype_name(each.dtype)}"
-            raise complaint(GradientError, "grad", problem, each)
+            raise complaint(GradientError, "grad", problem, each, remedy="convert it before, with x.float()")
     if not dims.same(loss.type.numel, 1):
         raise complaint(
             GradientError,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import ClassVar, NoReturn, Self
 
 import torch
 
+from graphc.capacity import need
 from graphc.dims import Size
-from graphc.errors import StateError, brief
+from graphc.errors import StateError, brief, one_line, type_name
 from graphc.ir import Cell, Node, Role, Tensor, apply
 from graphc.ops import CellValue
 from graphc.types import Array, TensorType, as_array, check_dtype, dtype_name
@@ -41,12 +43,17 @@ class Variable(Tensor):
         It draws from the generator that it is given, and never from torch's, which all threads share:
         `Parameter(torch.randn(3), initial=lambda generator: torch.randn(3, generator=generator))`.
         """
+        if isinstance(value, Tensor):
+            problem = f"{type(self).__name__}: the value is {value!r}, and it has to be a tensor with values"
+            raise StateError(f"{problem}, such as a torch tensor. A Parameter is a symbol itself: compute with it")
+        given = _read(value, name or type(self).__name__)
+        type_ = TensorType(tuple(given.shape), check_dtype(given.dtype))
+        need(2 * given.numel() * given.itemsize, lambda: f"{name or 'a variable'}, {type_} with a copy to start from,")
         with torch.inference_mode(False):  # what is made in inference mode could not be updated outside it
-            start = as_array(value).clone(memory_format=torch.contiguous_format)
-        check_dtype(start.dtype)
+            start = given.clone(memory_format=torch.contiguous_format).resolve_neg()
         first = start.clone()  # programs write into `start`
         draw = initial or (lambda generator: first.clone())
-        cell = Cell(name, TensorType(tuple(start.shape), start.dtype), role, start, draw)
+        cell = Cell(name, type_, role, start, draw)
         self.cell = cell
         self._node = apply(CellValue(cell)).node
         self._is_used = False
@@ -130,24 +137,42 @@ class Parameter(Variable):
         super().__init__(value, name=name, role=Role.PARAMETER, initial=initial)
 
 
+def _read(value: object, name: str, dtype: torch.dtype | None = None) -> Array:
+    """A value that is given for a cell, as a tensor. Raises StateError."""
+    try:
+        return as_array(value, dtype)
+    except (BufferError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        problem = f"{brief(value)}, a {type_name(value)} that cannot be read as a tensor: {one_line(str(error))}"
+        raise StateError(f"{name!r}: the value is {problem}. Give a number or a torch tensor") from None
+
+
 def assign(cell: Cell, destination: Array, value: object) -> None:
     """Copy `value` into `destination`. Raises StateError when shape or dtype do not fit; Python numbers convert."""
     # A Python number takes the cell's dtype at once: by way of float32, 0.1 would not be the float64 that it is.
-    source = as_array(value, None if hasattr(value, "dtype") else cell.type.dtype)
+    source = _read(value, cell.name, None if hasattr(value, "dtype") else cell.type.dtype)
     if tuple(source.shape) != cell.type.shape:
         raise StateError(
-            f"{cell.name!r} has shape {list(cell.type.shape)}; a value of shape {list(source.shape)} does not fit"
+            f"{cell.name!r} has shape {list(cell.type.shape)}; a value of shape {list(source.shape)} does not fit. "
+            f"Give {'a value of that shape' if cell.type.shape else 'one number'}"
         )
     if source.dtype is not cell.type.dtype:
         raise StateError(
             f"{cell.name!r} is {dtype_name(cell.type.dtype)}; a value of {dtype_name(source.dtype)} does not fit. "
-            "Convert it with .to(dtype)"
+            f"Convert it with .to({cell.type.dtype})"
         )
+    if source.is_meta and not destination.is_meta:
+        raise StateError(f"{cell.name!r}: the value is on meta, where tensors have no elements")
+    if source.untyped_storage().data_ptr() == destination.untyped_storage().data_ptr():
+        source = source.clone()  # such as the value transposed, over which its own elements would be written
     destination.copy_(source)
 
 
 _default_busy: set[Cell] = set()
 _busy_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):  # or the child might wait for ever for a thread of its parent
+    os.register_at_fork(
+        before=_busy_lock.acquire, after_in_parent=_busy_lock.release, after_in_child=_busy_lock.release
+    )
 
 
 class _Reservation:
@@ -230,6 +255,9 @@ class State:
         cell = self._find(key)
         assign(cell, self.read(cell), value)
 
+    def __delitem__(self, key: str | Variable) -> NoReturn:
+        raise TypeError(f"State: no item deletion, of {key!r}: a State has a value for each cell of its program")
+
     def __contains__(self, key: object) -> bool:
         return (isinstance(key, Variable) and key.cell in self.cells) or any(cell.name == key for cell in self.cells)
 
@@ -249,6 +277,9 @@ class State:
         with torch.inference_mode(False):
             return State(self.cells, {cell: self.read(cell).clone() for cell in self.cells})
 
+    def __deepcopy__(self, memo: dict[int, object]) -> State:
+        return self.copy()
+
     def redrawn(self, seed: int) -> State:
         """An independent State with the initial values that construction after `torch.manual_seed(seed)` would give.
 
@@ -266,6 +297,11 @@ class State:
 
     def to(self, device: torch.device | str) -> State:
         """Move every value to `device`; programs run where their State is. Returns the State itself."""
+        try:
+            torch.device(device)
+        except (TypeError, RuntimeError):
+            problem = f"State.to: device {brief(device)} does not exist"
+            raise StateError(f"{problem}. Give one of torch's, such as 'cpu' or 'cuda'") from None
         with torch.inference_mode(False):
             for cell in self.cells:
                 self.place(cell, self.read(cell).to(device))
@@ -277,7 +313,15 @@ class State:
 
     def _find(self, key: str | Variable) -> Cell:
         if isinstance(key, Variable):
+            if key.cell not in self.cells:
+                raise StateError(
+                    f"this State has no value for {key.cell.role.value} {key.name!r}: it was made for another program. "
+                    "Make it with new_state() of that one; the default value is variable.value"
+                )
             return key.cell
+        if not isinstance(key, str):
+            problem = f"a State is read by the name of a cell, or by a handle such as optimizer.lr, not by {brief(key)}"
+            raise StateError(problem)
         found = [cell for cell in self.cells if cell.name == key]
         if len(found) == 1:
             return found[0]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy
 import torch
 from torch.utils.dlpack import from_dlpack
 
 from graphc import dims
+from graphc.capacity import LARGEST, need
 from graphc.dims import Dim, Size
 from graphc.errors import DTypeError, ShapeError, brief
 
@@ -91,19 +93,50 @@ def same_shape(a: Sequence[Size], b: Sequence[Size]) -> bool:
     return len(a) == len(b) and all(map(dims.same, a, b))
 
 
-def as_array(value: object, dtype: torch.dtype | None = None) -> Array:
-    """`value` as a torch tensor, which shares its memory where torch allows it.
+class _Lent:
+    """The memory of a read-only array, which torch would warn about: graphc writes to nothing that it is given."""
 
-    Raises what torch and NumPy raise: TypeError, ValueError, RuntimeError or OverflowError.
+    def __init__(self, array: numpy.ndarray[Any, Any]) -> None:
+        address, _ = array.__array_interface__["data"]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
+        self.array = array  # keeps the memory
+
+
+def as_array(value: object, dtype: torch.dtype | None = None) -> Array:
+    """`value` as a plain dense torch tensor, which shares its memory where torch allows it.
+
+    Raises what torch and NumPy raise: BufferError, TypeError, ValueError, RuntimeError or OverflowError.
     """
     if hasattr(value, "__array__") and not isinstance(value, torch.Tensor):
         array = numpy.asarray(value)
-        if not array.flags.writeable or any(stride < 0 for stride in array.strides):
-            array = array.copy()  # torch has neither read-only tensors nor negative strides
-        value = array
+        if not array.flags.aligned or any(stride < 0 or stride % max(1, array.itemsize) for stride in array.strides):
+            # torch has no strides that are negative or not whole elements; elements lie at multiples of their size.
+            need(array.nbytes, lambda: f"a copy of an array, {array.dtype}{list(array.shape)},")
+            array = array.copy()
+        value = array if array.flags.writeable else numpy.asarray(_Lent(array))
     elif hasattr(value, "__dlpack__") and not isinstance(value, torch.Tensor):
         value = from_dlpack(value)
-    return torch.as_tensor(value, dtype=dtype).detach()
+    return _plain(torch.as_tensor(value, dtype=dtype))
+
+
+def _plain(value: Array) -> Array:
+    """`value` without its subclass and history. Raises TypeError where torch keeps no elements in memory."""
+    if value.is_nested or value.layout is not torch.strided:
+        kind, remedy = ("nested", "to_padded_tensor") if value.is_nested else (value.layout, "to_dense")
+        raise TypeError(f"the tensor is {kind}, not dense. Use .{remedy}()")
+    value = value.detach()
+    if type(value) is not torch.Tensor:
+        value = value.as_subclass(torch.Tensor)
+    if value._is_zerotensor():
+        return value.clone()
+    try:
+        storage = value.untyped_storage()
+        is_there = storage.device == value.device and (storage.data_ptr() or not value.numel() or value.is_meta)
+    except (NotImplementedError, RuntimeError):
+        is_there = False
+    if not is_there:
+        raise TypeError("the tensor has no memory: it stands for others, as within torch.vmap and torch.func")
+    return value
 
 
 def as_index(value: object) -> int | None:
@@ -140,15 +173,20 @@ def check_shape(shape: object) -> tuple[Size, ...]:
     for entry in shape:
         if isinstance(entry, str):
             if not entry.isidentifier():
-                raise ShapeError(f'a size is named like a variable, such as "batch"; {brief(entry)} is not such a name')
+                raise ShapeError(
+                    f'a size is named like a variable, such as "batch"; {brief(entry)} is not such a name. '
+                    "A size that depends on another is computed from it, as in 2 * x.shape[0]"
+                )
             sizes.append(dims.symbol(entry))
         elif isinstance(entry, Dim):
             sizes.append(entry)
         else:
             size = as_index(entry)
             if size is None:
-                raise ShapeError(f"a size is an integer or a name, not {brief(entry)}")
+                raise ShapeError(f'a size is an integer or a name, such as "batch", not {brief(entry)}')
             if size < 0:
                 raise ShapeError(f'size {size} is negative; give an unknown size a name, such as "batch"')
+            if size > LARGEST:
+                raise ShapeError(f"size {brief(size)} is not one of a tensor: sizes are integers of 64 bits")
             sizes.append(size)
     return tuple(sizes)

@@ -23,6 +23,8 @@ import pytest
 # A room imports from itself and from the rooms before it. `graphc/__init__.py` may import all; nobody imports it.
 ROOMS = [
     "errors",
+    "capacity",
+    "files",
     "dims",
     "types",
     "expr",
@@ -60,6 +62,7 @@ SLOW_PACKAGES = {
     "networkx": (),
     "pygraphviz": (),
     "rich": (),
+    "safetensors": (),
     "scipy": (),
 }
 

@@ -7,32 +7,15 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 import torch
 
 import graphc
 from graphc import Parameter, Tensor, grad
+from tests.chains import CHAINS, Chain, wave
 from tests.judge import assert_same
-
-Chain = Callable[[Any, int], Any]
-
-
-def wave(x: Any, k: int) -> Any:
-    """Three nodes; the value neither grows nor vanishes, nor does its slope."""
-    return x - x.tanh() * (1e-3 if k % 2 else -1e-3)
-
-
-CHAINS: dict[str, Chain] = {
-    "arithmetic": wave,
-    "views": lambda x, k: x.reshape(2, 2).T.reshape(4) if k % 2 else x[None].expand(1, 4)[0],
-    "slices": lambda x, k: (torch.cat if isinstance(x, torch.Tensor) else graphc.cat)([x[1:], x[:1]]),
-    "products": lambda x, k: (x.reshape(1, 4) @ (x.reshape(4, 1) @ x.reshape(1, 4) * 0.01)).reshape(4) + x * 0.9,
-    "reductions": lambda x, k: x - x.mean() * 1e-3 + x.amax() * 1e-3,
-    "two paths": lambda x, k: x * 0.5 + x.sigmoid() * 0.5 - 0.25,
-    "broadcasts": lambda x, k: x + x.sum().reshape(1, 1).expand(1, 4).reshape(4) * 1e-3,
-}
+from tools.proving import deep
 
 
 @contextmanager
@@ -129,6 +112,22 @@ def test_many_operands_and_outputs() -> None:
         total, *rest = program(torch.ones(2))
     assert total.tolist() == [count * (count - 1) / 2] * 2
     assert [each[0].item() for each in rest] == list(map(float, range(count)))
+
+
+@pytest.mark.parametrize("work", [deep.saved, deep.drawn, deep.copied], ids=lambda work: work.__name__)
+def test_with_little_stack(work: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a thread that has 256 KiB of it, as `tools/prove.py deep` does with a hundred thousand nodes."""
+    deep.warm()
+    monkeypatch.setattr(deep, "NODES", 2000)
+    deep.shallowly(work)
+
+
+def test_recursion_is_noticed() -> None:
+    def down(n: int) -> int:
+        return 1 + down(n - 1) if n else 0
+
+    with pytest.raises(RecursionError, match="maximum recursion depth"):
+        deep.shallowly(lambda: down(1000))
 
 
 def test_many_parameters() -> None:

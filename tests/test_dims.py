@@ -138,7 +138,7 @@ def test_decided() -> None:
 )
 def test_undecided(question: object, text: str) -> None:
     assert callable(question)
-    with pytest.raises(ShapeError, match=rf"^cannot decide whether {text}: it depends on the sizes given at run time$"):
+    with pytest.raises(ShapeError, match=rf"^cannot decide whether {text}: it depends on .* at run time; to decide"):
         question()
 
 
@@ -146,9 +146,9 @@ def test_division() -> None:
     assert (6 * n) // 3 == 2 * n
     assert (n * n - 1) // (n + 1) == n - 1
     assert 0 // n == 0
-    with pytest.raises(ShapeError, match=r"^n is not divisible by 2 for every value of the sizes$"):
+    with pytest.raises(ShapeError, match=r"^n is not divisible by 2 for every value of the sizes\. Name the quo"):
         n // 2
-    with pytest.raises(ShapeError, match=r"^6 is not divisible by n for every value of the sizes$"):
+    with pytest.raises(ShapeError, match=r"^6 is not divisible by n for every value of the sizes\. Name the quo"):
         6 // n
     with pytest.raises(ZeroDivisionError, match=r"^size n divided by zero$"):
         n // 0
@@ -161,7 +161,9 @@ def test_division() -> None:
 
 def test_not_a_number() -> None:
     for convert in (int, float, range, operator.index):
-        with pytest.raises(ShapeError, match=r"^size n is symbolic: it has no number until a program is called$"):
+        with pytest.raises(
+            ShapeError, match=r"^size n is symbolic: it has no number until a program is called\. For a number"
+        ):
             convert(n)
     for f in (operator.add, operator.sub, operator.mul, operator.lt, operator.floordiv):
         with pytest.raises(TypeError, match=r"^('<' not supported between|unsupported operand)"):
@@ -169,3 +171,10 @@ def test_not_a_number() -> None:
     with pytest.raises(KeyError, match="m"):
         (n * m).evaluate({"n": 2})
     assert isinstance(n - m, Dim)
+
+
+def test_powers() -> None:
+    assert n**2 == n * n
+    assert n**0 == 1
+    with pytest.raises(ShapeError, match=r"^n \*\* 0\.5 is not a size: powers are integers of 0 .*graphc\.constant"):
+        n**0.5

@@ -26,7 +26,7 @@ from graphc import (
     SymbolicValueError,
     VerifyError,
 )
-from graphc.errors import brief, compose, one_line, type_name
+from graphc.errors import brief, compose, explained, one_line, type_name
 from graphc.ir import FUNCTIONS
 
 batch = graphc.placeholder("batch", ("n", 784))
@@ -99,7 +99,11 @@ MISTAKES = [
     Mistake(lambda: batch.reshape(-1, 5), "reshape: 784*n elements are not a multiple of 5", ("reshape(f32[n,784])",)),
     Mistake(lambda: batch.reshape(100, 784), "reshape: cannot decide whether 784*n == 78400", ("reshape(f32[n,784])",)),
     Mistake(lambda: matrix.view(-1, -1), "reshape: only one size can be -1", ("reshape(f32[2,3])",)),
-    Mistake(lambda: a.reshape(2.0, 3), "reshape: a size is an integer or a name, not 2.0", ("reshape(f32[2,3])",)),
+    Mistake(
+        lambda: a.reshape(2.0, 3),
+        'reshape: a size is an integer or a name, such as "batch", not 2.0',
+        ("reshape(f32[2,3])",),
+    ),
     Mistake(lambda: vector.expand(2, 4), "expand: size 3 does not broadcast to 4", ("expand(f32[3])",)),
     Mistake(lambda: matrix.expand(3), "expand: 2 dimensions do not broadcast to 1", ("expand(f32[2,3])",)),
     Mistake(lambda: graphc.broadcast_to(matrix, (5, 3)), "broadcast_to: size 2 does not broadcast to 5", ("f32[2,3]",)),
@@ -122,7 +126,7 @@ MISTAKES = [
     ),
     Mistake(lambda: matrix.sum(2), "sum: dimension 2 does not exist, there are 2", ("sum(f32[2,3])",)),
     Mistake(lambda: cube.mean((0, -3)), "mean: a dimension appears twice in (0, -3)", ("mean(f32[2,3,4])",)),
-    Mistake(lambda: a.amax("rows"), "amax: a dimension is an integer, not 'r'", ("amax(f32[2,3])",)),
+    Mistake(lambda: a.amax("rows"), "amax: a dimension is an integer, not 'rows'", ("amax(f32[2,3])",)),
     Mistake(lambda: a.sum(0.5), "sum: a dimension is an integer, not 0.5", ("sum(f32[2,3])",)),
     Mistake(lambda: matrix[:0].amax(0), "amax: dimension 0 is empty", ("amax(f32[0,3])",)),
     Mistake(
@@ -147,7 +151,7 @@ MISTAKES = [
     Mistake(lambda: vector[::-1], "getitem: step -1 is not a positive integer", ("getitem(f32[3])",)),
     Mistake(lambda: vector[mask], "getitem: an index is graphc.Tensor", ("getitem(f32[3])", "graphc.where")),
     Mistake(
-        lambda: a[[0, 1]], "getitem: an index is list", ("getitem(f32[2,3])", "Use integers, slices, None and ...")
+        lambda: a[[0, 1]], "getitem: an index is list", ("[0, 1], in getitem(f32[2,3])", "graphc.stack([x[0], x[2]])")
     ),
     Mistake(
         lambda: batch[:32],
@@ -197,7 +201,10 @@ MISTAKES = [
         DTypeError,
     ),
     Mistake(
-        lambda: vector * torch.ones(3).to(torch.complex64), "constant: dtype torch.complex64 is not one", (), DTypeError
+        lambda: vector * torch.ones(3).to(torch.complex64),
+        "mul: an operand cannot be: dtype torch.complex64 is not one",
+        (),
+        DTypeError,
     ),
     Mistake(lambda: graphc.constant("one"), "constant: cannot make a tensor of str", (), DTypeError),
     Mistake(lambda: graphc.constant(300, torch.uint8), "constant: cannot make u8 of 300", ("overflow",), DTypeError),
@@ -214,7 +221,10 @@ MISTAKES = [
         "placeholder 'x': a size is named like a variable",
         ("'my size'",),
     ),
-    Mistake(lambda: graphc.placeholder("x", (None, 2)), "placeholder 'x': a size is an integer or a name, not None"),  # type: ignore[list-item]
+    Mistake(
+        lambda: graphc.placeholder("x", (None, 2)),
+        "placeholder 'x': a size is an integer or a name, such as \"batch\", not None",
+    ),  # type: ignore[list-item]
     Mistake(
         lambda: graphc.placeholder("x", (2,), float),
         "placeholder 'x': dtype <class 'float'> is not one",
@@ -263,7 +273,12 @@ MISTAKES = [
         SymbolicValueError,
     ),
     Mistake(lambda: torch.relu(a), "torch.relu: torch computes at once", ("Use graphc.relu",), SymbolicValueError),
-    Mistake(lambda: torch.nn.Linear(3, 2)(a), "torch.linear: torch computes at once", ("layers",), SymbolicValueError),
+    Mistake(
+        lambda: torch.nn.Linear(3, 2)(a),
+        "torch.linear: torch computes at once",
+        ("graphc.nn.Linear",),
+        SymbolicValueError,
+    ),
     # Gradients.
     Mistake(
         lambda: graphc.grad(vector, matrix),
@@ -367,7 +382,7 @@ PROGRAM_MISTAKES: list[tuple[Callable[[], object], type[GraphcError], str]] = [
     (
         lambda: graphc.compile(vector, vector * 2),
         CompileError,
-        "inputs is a list of placeholders, such as inputs=[points, labels]",
+        "inputs is a graphc.Tensor, not a list of placeholders, such as inputs=[points, labels]",
     ),  # type: ignore[arg-type]
     (
         lambda: graphc.compile([vector * 2], vector),
@@ -397,7 +412,7 @@ PROGRAM_MISTAKES: list[tuple[Callable[[], object], type[GraphcError], str]] = [
     (lambda: program(x[:, :3], y), InputError, "input 'batch' has size 3 in dimension 1, expected 784 of f32[n,784]"),
     (lambda: program([1.0], y), InputError, "input 'batch' is list, expected f32[n,784]"),
     (lambda: program(batch, y), InputError, "input 'batch' is graphc.Tensor, expected f32[n,784]"),
-    (lambda: program(x.to_sparse(), y), InputError, "input 'batch' is torch.sparse_coo"),
+    (lambda: program(x.to_sparse(), y), InputError, "input 'batch' is sparse, torch.sparse_coo"),
     (lambda: program(x.to("meta"), y), InputError, "input 'batch' is on meta, the program's state on cpu"),
     (lambda: program(x, y, state=1), StateError, "state is"),  # type: ignore[arg-type]
     (lambda: setattr(weight, "value", torch.ones(4)), StateError, "'weight' has shape [3]; a value of shape [4]"),
@@ -447,3 +462,29 @@ def test_one_line() -> None:
     assert one_line("batch · 2") == "batch · 2"
     assert one_line('a"\n\x1b[0m\u202e') == 'a"\\n\\x1b[0m\\u202e'
     assert one_line(one_line("\n")) == "\\n"
+
+
+def test_explained() -> None:
+    def f(x: int, *rest: int, y: int = 1, **more: object) -> int:
+        return x.nothing if more else x + y  # type: ignore[attr-defined, no-any-return]
+
+    def g(x: int) -> int:
+        return len(x)  # type: ignore[arg-type]
+
+    class Layer:
+        @explained
+        def method(self, x: int) -> None: ...
+
+        def __init__(self, size: int, bias: bool = True) -> None: ...
+
+    assert explained(f)(1, y=2) == 3
+    assert inspect.signature(explained(f)) == inspect.signature(f)
+    with pytest.raises(TypeError, match=r"^f: missing 1 required .*: 'x'\. It takes x, \*rest, y=1, \*\*more$"):
+        explained(f)()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^object of type 'int' has no len\(\)$"):
+        explained(g)(1)  # raised inside: it is not about the arguments
+    with pytest.raises(TypeError, match=r"^method: missing 1 .*: 'x'\. It takes x$"):
+        Layer(1).method()  # type: ignore[call-arg]
+    made = explained(Layer.__init__, of_class=True, more="; make {}()")
+    with pytest.raises(TypeError, match=r"^Layer: got an unexpected .* 'width'\. It takes size, bias=True; make Layer"):
+        made(Layer(1), width=1)  # type: ignore[call-arg]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy
@@ -61,6 +62,9 @@ def test_shapes() -> None:
     assert check_shape([]) == ()
 
 
+COMPUTED = ". A size that depends on another is computed from it, as in 2 * x.shape[0]"
+
+
 @pytest.mark.parametrize(
     ("shape", "problem"),
     [
@@ -69,12 +73,21 @@ def test_shapes() -> None:
         (None, "a shape is a sequence of sizes such as ('batch', 2), not None"),
         (n, "a shape is a sequence of sizes such as ('batch', 2), not n"),
         ((-1, 2), "size -1 is negative; give an unknown size a name, such as 'batch'"),
-        ((2.0,), "a size is an integer or a name, not 2.0"),
-        ((True,), "a size is an integer or a name, not True"),
-        ((None, 2), "a size is an integer or a name, not None"),
-        (("my batch",), "a size is named like a variable, such as 'batch'; 'my batch' is not such a name"),
-        (("",), "a size is named like a variable, such as 'batch'; '' is not such a name"),
-        (("a\n*/",), "a size is named like a variable, such as 'batch'; 'a\\n*/' is not such a name"),
+        ((2.0,), "a size is an integer or a name, such as 'batch', not 2.0"),
+        ((True,), "a size is an integer or a name, such as 'batch', not True"),
+        ((None, 2), "a size is an integer or a name, such as 'batch', not None"),
+        (
+            ("my batch",),
+            "a size is named like a variable, such as 'batch'; 'my batch' is not such a name" + COMPUTED,
+        ),
+        (
+            ("",),
+            "a size is named like a variable, such as 'batch'; '' is not such a name" + COMPUTED,
+        ),
+        (
+            ("a\n*/",),
+            "a size is named like a variable, such as 'batch'; 'a\\n*/' is not such a name" + COMPUTED,
+        ),
     ],
 )
 def test_wrong_shapes(shape: Any, problem: str) -> None:
@@ -114,3 +127,31 @@ def test_as_array() -> None:
     assert not as_array(torch.ones(2, requires_grad=True)).requires_grad
     with pytest.raises(TypeError, match=r"numpy\.object_"):
         as_array(numpy.array([None]))
+
+
+def test_arrays_of_numpy_in_any_layout() -> None:
+    """Without a warning, and without a copy where torch has such tensors."""
+    values = numpy.arange(6, dtype="f4").reshape(2, 3)
+    records = numpy.zeros(2, [("flag", "u1"), ("values", "f4", (3,))])
+    records["values"] = values
+    unaligned = numpy.frombuffer(bytearray(25), "f4", offset=1, count=6).reshape(2, 3)
+    unaligned[...] = values
+    read_only = values.copy()
+    read_only.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for array in (values, values.T.copy().T, values[::-1][::-1], records["values"], unaligned, read_only):
+            found = as_array(array)
+            assert torch.equal(found, torch.arange(6.0).view(2, 3))
+            assert found.data_ptr() % 4 == 0
+        assert as_array(read_only).data_ptr() == read_only.ctypes.data
+        assert as_array(numpy.broadcast_to(numpy.float32(2), (10**12, 3))).stride() == (0, 0)
+
+
+def test_tensors_without_elements_in_memory() -> None:
+    x = torch.rand(2, 3)
+    with pytest.raises(TypeError, match=r"^the tensor is torch.sparse_coo, not dense. Use .to_dense"):
+        as_array(x.to_sparse())
+    with pytest.raises(TypeError, match=r"^the tensor has no memory: it stands for others"):
+        as_array(torch._to_functional_tensor(x))
+    assert as_array(torch._efficientzerotensor((2,))).data_ptr()

@@ -1,17 +1,21 @@
-"""What bindings to a State have in common: the tensors they read and write, and whether these are still the State's."""
+"""What bindings to a State have in common: the tensors they read and write, whether these are still the State's, and
+that there is memory for a call.
+"""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from operator import is_
 
-from graphc.ir import Cell
+from graphc import dims
+from graphc.capacity import fits, refusal
+from graphc.ir import Cell, Node
 from graphc.state import State
-from graphc.types import Array
+from graphc.types import Array, TensorType
 
-__all__ = ["Binding"]
+__all__ = ["Binding", "need_for_call"]
 
 
 class Binding:
@@ -43,6 +47,20 @@ class Binding:
         # Ranges in order, so that only the last one that starts before the address can have it.
         place = bisect_right(self._written, (address, math.inf)) - 1
         return place >= 0 and address < self._written[place][1]
+
+
+def need_for_call(nbytes: int, held: Iterable[Node], sizes: Mapping[str, int]) -> None:
+    """Raises MemoryLimitError if a call cannot have `nbytes`, which are for the values `held`."""
+    if fits(nbytes):
+        return
+
+    def type_of(node: Node) -> TensorType:
+        return TensorType(tuple(dims.evaluate(size, sizes) for size in node.type.shape), node.type.dtype)
+
+    largest = max(held, key=lambda node: dims.evaluate(node.type.nbytes, sizes))
+    with_sizes = f" with {', '.join(f'{name} = {value}' for name, value in sizes.items())}" if sizes else ""
+    what = f"a call{with_sizes}, whose largest value is {type_of(largest)} of {largest.op.name},"
+    raise refusal(nbytes, what, largest.origin.location)
 
 
 def _addresses(value: Array) -> tuple[int, int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from graphc.backends.executable import Bound, Executable, Loop
+from graphc.backends.executable import Bound, Executable, Loop, Position
+from graphc.ir.lazy import lazy
 from graphc.state import State
 from graphc.types import Array
 
@@ -20,7 +20,7 @@ class ByDevice:
     native: Executable
     make_other: Callable[[], Executable]
 
-    @cached_property
+    @lazy
     def other(self) -> Executable:
         return self.make_other()
 
@@ -41,7 +41,7 @@ class ByDevice:
         data: Sequence[Array],
         batch: int,
         epochs: int,
-        first: int,
+        start: Position,
         shuffle: tuple[int, int] | None,
     ) -> Loop | None:
-        return self._for(state).loop(sizes, state, data, batch, epochs, first, shuffle)
+        return self._for(state).loop(sizes, state, data, batch, epochs, start, shuffle)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from graphc.state import State
 from graphc.types import Array
 
-__all__ = ["Bound", "Executable", "Loop"]
+__all__ = ["Bound", "Executable", "Loop", "Position"]
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a training run is: `epochs` are done, `samples` of the next one are seen.
+
+    `totals` are the sums of the scalar outputs over these samples.
+    """
+
+    epochs: int = 0
+    samples: int = 0
+    totals: tuple[float, ...] = ()
 
 
 class Bound(Protocol):
@@ -57,8 +70,8 @@ class Loop(Protocol):
         ...
 
     @property
-    def epoch(self) -> int:
-        """How many epochs are done."""
+    def position(self) -> Position:
+        """How far the run is."""
         ...
 
     def is_current(self, state: State) -> bool:
@@ -93,10 +106,10 @@ class Executable(Protocol):
         data: Sequence[Array],
         batch: int,
         epochs: int,
-        first: int,
+        start: Position,
         shuffle: tuple[int, int] | None,
     ) -> Loop | None:
-        """A run over `data` from epoch `first` on, with batches of the first of `sizes`, the last one of an
+        """A run over `data` from `start` on, with batches of the first of `sizes`, the last one of an
         epoch of the second. `shuffle` is a seed and the stream of random numbers, None for the order of the data.
 
         None where the backend leaves the loop to Python.

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import ref
 
+from graphc import dims
+from graphc.backends.binding import need_for_call
 from graphc.ir import Graph, Node
+from graphc.schedule.kernels import is_view
 from graphc.state import State
 from graphc.types import Array
 
-__all__ = ["ReferenceExecutable", "evaluate"]
+__all__ = ["ReferenceExecutable", "evaluate", "evaluate_in_order"]
 
 
 def evaluate(graph: Graph, inputs: Sequence[Array], sizes: Mapping[str, int], state: State) -> dict[Node, Array]:
     """The value of every node. Values may share memory with each other, with `inputs` and with the State."""
-    values = dict(zip(graph.inputs, inputs, strict=True))
+    values: dict[Node, Array] = {}
+    for _ in evaluate_in_order(graph, inputs, sizes, state, values):
+        pass
+    return values
+
+
+def evaluate_in_order(
+    graph: Graph, inputs: Sequence[Array], sizes: Mapping[str, int], state: State, values: dict[Node, Array]
+) -> Iterator[tuple[Node, Array]]:
+    """Each node with its value, as soon as there is one; `values`, empty at first, has those so far."""
+    values.update(zip(graph.inputs, inputs, strict=True))
+    yield from list(values.items())
     device = state.device
     for node in graph.nodes:
         if node in values:
@@ -25,7 +39,7 @@ def evaluate(graph: Graph, inputs: Sequence[Array], sizes: Mapping[str, int], st
         else:
             value = node.op.bound(sizes).eval(*[values[operand] for operand in node.inputs])
             values[node] = value if node.inputs else value.to(device)
-    return values
+        yield node, values[node]
 
 
 class _ReferenceBound:
@@ -68,6 +82,10 @@ class ReferenceExecutable:
     source: str = ""
 
     def bind(self, sizes: Mapping[str, int], state: State) -> _ReferenceBound:
+        if state.device.type == "cpu":
+            held = [node for node in self.graph.nodes if node.inputs and not is_view(node)]
+            held += [output.node for output in self.graph.outputs]
+            need_for_call(sum(dims.evaluate(node.type.nbytes, sizes) for node in held), held, sizes)
         return _ReferenceBound(self.graph, dict(sizes), state)
 
     def loop(self, *run: object) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
-import time
+import contextlib
+import json
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
 import click
 
 from graphc.backends.c import cache as compile_cache
-from graphc.backends.c.build import trial
-from graphc.backends.c.compiler import need_compiler, vector_bytes
-from graphc.errors import CompileError
+from graphc.cli.contents import place, programs, rows, summary
+from graphc.cli.doctor import as_data, examine, native
+from graphc.cli.report import write
+from graphc.errors import CompileError, one_line
 
 __all__ = ["main"]
 
@@ -26,35 +26,52 @@ class _Stop(click.ClickException):
         click.echo(f"graphc: {self.message}", file=file, err=True)
 
 
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """What graphc finds wrong is said in a line."""
+    try:
+        yield
+    except CompileError as error:
+        raise _Stop(str(error)) from None
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(version("graphc"), prog_name="graphc", message="%(prog)s %(version)s")
 def main() -> None:
     """What graphc finds on this machine, and what it keeps there.
 
     \b
-    See whether programs can be compiled to native code:
+    See whether programs can be compiled to native code, and what to do if not:
         graphc doctor
-    See how much compiled code is kept, and remove it:
-        graphc cache
+    See what compiled code is kept, and remove it:
+        graphc cache list
         graphc cache clear
     """
 
 
 @main.command()
-def doctor() -> None:
-    """Say what graphc runs on, and try the C compiler. Ends with 1 if programs cannot be compiled."""
-    _row("Python", f"{platform.python_version()}, {sys.executable}")
-    _row("torch", version("torch"))
-    _row("processor", f"{platform.machine()}, {os.cpu_count()} cores")
-    problems = []
-    for title, ask in (("vectors", _vectors), ("cache", _contents), ("C compiler", _compiler), ("trial", _trial)):
-        try:
-            _row(title, ask())
-        except CompileError as error:
-            _row(title, "see below")
-            problems += [str(error)] if str(error) not in problems else []
-    if problems:
-        raise _Stop("\n".join(problems))
+@click.option("--json", "as_json", is_flag=True, help="Write everything as JSON, for a report of a bug.")
+def doctor(as_json: bool) -> None:
+    """Say what graphc finds on this machine, and try it.
+
+    Compiles and trains a small network on every backend. Ends with 1 if programs cannot be compiled to native code.
+    """
+    findings = []
+    if as_json:
+        findings = list(examine())
+        click.echo(json.dumps(as_data(findings), indent=2))
+    else:
+        for finding in examine():
+            write([finding], after=findings[-1:])
+            findings.append(finding)
+        click.echo()
+        click.echo(
+            "Programs can be compiled to native code."
+            if native(findings)
+            else "Programs cannot be compiled to native code as things are."
+        )
+    if not native(findings):
+        raise SystemExit(1)
 
 
 @main.group(invoke_without_command=True)
@@ -62,47 +79,31 @@ def doctor() -> None:
 def cache(context: click.Context) -> None:
     """Say where compiled programs are kept, and how many."""
     if context.invoked_subcommand is None:
-        try:
-            click.echo(_contents())
-        except CompileError as error:
-            raise _Stop(str(error)) from None
+        with _explained():
+            click.echo(summary())
+
+
+@cache.command()
+def path() -> None:
+    """Write the path of the folder, and nothing else."""
+    with _explained():
+        click.echo(place())
+
+
+@cache.command(name="list")
+def list_() -> None:
+    """List the programs, the last used first: key, size, last use, and where they were built."""
+    with _explained():
+        table = rows()
+        widths = [max(map(len, column)) for column in zip(*table)]
+        for key, size, used, what in table:
+            click.echo(f"{key}  {size:>{widths[1]}}  {used:>{widths[2]}}  {what}")
+        click.echo(summary())
 
 
 @cache.command()
 def clear() -> None:
     """Remove all compiled programs. They are compiled again when they are needed."""
-    try:
+    with _explained():
         count = compile_cache.clear()
-    except CompileError as error:
-        raise _Stop(str(error)) from None
-    click.echo(f"{compile_cache.folder()}: removed {_programs(count)}")
-
-
-def _row(title: str, text: str) -> None:
-    click.echo(f"{title:<12}{text}")
-
-
-def _vectors() -> str:
-    return f"{vector_bytes()} bytes"
-
-
-def _contents() -> str:
-    kept = compile_cache.entries()
-    size = sum(entry.size for entry in kept)
-    return f"{compile_cache.folder()}: {_programs(len(kept))}, {size / 1e6:.1f} MB"
-
-
-def _programs(count: int) -> str:
-    return f"{count} program" if count == 1 else f"{count} programs"
-
-
-def _compiler() -> str:
-    compiler = need_compiler()
-    return f"{' '.join(compiler.command)}: {compiler.version}"
-
-
-def _trial() -> str:
-    compiler = need_compiler()
-    start = time.perf_counter()
-    trial(compiler)
-    return f"compiled and ran in {(time.perf_counter() - start) * 1e3:.0f} ms"
+        click.echo(f"{one_line(str(place()))}: removed {programs(count)}")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import stat
 from typing import NoReturn
 
 from graphc.errors import GraphFileError, brief, one_line
+from graphc.files import check_plain_file, path_name, reason, replace_file
 
 __all__ = ["LARGEST_FILE", "read_text_file", "write_text_file"]
 
@@ -20,9 +18,8 @@ def read_text_file(path: str | os.PathLike[str]) -> str:
     """The text of a file. Raises GraphFileError, which names it."""
     name = _name(path)
     try:
-        # Only a plain file has an end: opening a pipe would wait for somebody to write.
-        if not stat.S_ISREG(os.stat(name).st_mode):
-            _fail(name, "is a folder" if os.path.isdir(name) else "is not a plain file")
+        if problem := check_plain_file(name):
+            _fail(name, f"{problem}, and a graph is a plain file")
         with open(name, "rb") as file:
             if os.fstat(file.fileno()).st_size > LARGEST_FILE:
                 _fail(name, f"has more than {LARGEST_FILE >> 20} MiB")
@@ -30,11 +27,12 @@ def read_text_file(path: str | os.PathLike[str]) -> str:
     except GraphFileError:
         raise
     except (OSError, ValueError) as error:
-        _fail(name, f"cannot be read: {_reason(error)}")
+        _fail(name, f"cannot be read: {reason(error)}")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        _fail(name, f"is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}")
+        problem = f"is not UTF-8 text: byte {error.start} is {data[error.start]:#04x}"
+        _fail(name, f"{problem}. Graphs are written by graph.save(path); values are for net.load_state_dict")
 
 
 def write_text_file(path: str | os.PathLike[str], text: str) -> None:
@@ -44,34 +42,17 @@ def write_text_file(path: str | os.PathLike[str], text: str) -> None:
     if len(data) > LARGEST_FILE:
         _fail(name, f"would have {len(data) >> 20} MiB, and files have at most {LARGEST_FILE >> 20}")
     try:
-        target = os.path.realpath(name)  # a link stays one
-        if os.path.exists(target) and not os.path.isfile(target):
-            _fail(name, "is a folder" if os.path.isdir(target) else "is not a plain file")
-        draft = f"{target}.{secrets.token_hex(8)}.tmp"
-        try:
-            with open(draft, "xb") as file:
-                file.write(data)
-            os.replace(draft, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(draft)
-            raise
-    except GraphFileError:
-        raise
+        replace_file(name, data)
     except (OSError, ValueError) as error:
-        _fail(name, f"cannot be written: {_reason(error)}")
+        _fail(name, f"cannot be written: {reason(error)}")
 
 
 def _name(path: object) -> str:
-    name = os.fspath(path) if isinstance(path, os.PathLike) else path
-    if not isinstance(name, str):
+    name = path_name(path)
+    if name is None:
         raise GraphFileError(f"a path is a string or a pathlib.Path, not {brief(path)}")
     return name
 
 
 def _fail(name: str, problem: str) -> NoReturn:
     raise GraphFileError(f"{one_line(name)}: {problem}") from None
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (getattr(error, "strerror", None) or one_line(str(error))).lower()

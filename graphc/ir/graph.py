@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from graphc.dims import symbols_of
@@ -13,6 +12,7 @@ from graphc.errors import GraphFileError, VerifyError, one_line
 from graphc.ir.builder import builder_code
 from graphc.ir.cell import Cell
 from graphc.ir.file import read_text_file, write_text_file
+from graphc.ir.lazy import lazy
 from graphc.ir.node import Node
 from graphc.ir.output import Output, OutputRole
 from graphc.ir.printer import print_graph
@@ -36,7 +36,7 @@ class Graph:
     outputs: tuple[Output, ...]
     name: str = "graph"
 
-    @cached_property
+    @lazy
     def nodes(self) -> tuple[Node, ...]:
         """Every node that an output needs, operands before users; placeholders that nothing uses are not among them."""
         return topological_order(output.node for output in self.outputs)
@@ -44,7 +44,7 @@ class Graph:
     def topological_order(self) -> tuple[Node, ...]:
         return self.nodes
 
-    @cached_property
+    @lazy
     def users(self) -> dict[Node, tuple[Node, ...]]:
         """For each node the nodes that read it, once for each operand position."""
         found: dict[Node, list[Node]] = {node: [] for node in self.nodes}
@@ -53,7 +53,7 @@ class Graph:
                 found[operand].append(node)
         return {node: tuple(users) for node, users in found.items()}
 
-    @cached_property
+    @lazy
     def cells(self) -> tuple[Cell, ...]:
         """Every cell that is read or updated, in order of first appearance."""
         found: dict[Cell, None] = {}
@@ -65,7 +65,7 @@ class Graph:
                 found[output.cell] = None
         return tuple(found)
 
-    @cached_property
+    @lazy
     def symbols(self) -> tuple[str, ...]:
         """Names of the sizes that are bound at each call, sorted."""
         found: set[str] = set()
@@ -113,7 +113,8 @@ class Graph:
         except (GraphFileError, VerifyError) as error:
             problem = one_line(str(error).split("\n", 1)[0])  # a fault that verify finds is shown below its first line
             short = problem if len(problem) <= LONGEST_PROBLEM else f"{problem[:LONGEST_PROBLEM]}…"
-            raise GraphFileError(f"{one_line(source)}: {short}") from None
+            remedy = ". Graphs are written by graph.save(path), and the whole file is read" * (" JSON" in short)
+            raise GraphFileError(f"{one_line(source)}: {short}{remedy}") from None
         return graph
 
     def to_python(self) -> str:

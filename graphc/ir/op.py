@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -15,6 +15,7 @@ from graphc.dims import Dim, Size
 from graphc.errors import GradientError
 from graphc.expr import Expr
 from graphc.ir.cell import Cell
+from graphc.ir.lazy import lazy
 from graphc.types import Array, TensorType
 
 __all__ = ["OPS", "Arg", "Op", "Sample", "TorchCall"]
@@ -126,7 +127,7 @@ class Op:
     def __hash__(self) -> int:
         return hash((type(self), self._key))
 
-    @cached_property
+    @lazy
     def _key(self) -> tuple[object, ...]:
         return tuple(_exact(value) for value in self.attributes.values())
 

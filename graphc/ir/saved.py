@@ -148,7 +148,10 @@ def _parsed(text: str) -> dict[str, Any]:
         raise GraphFileError(f'is not a saved graph: it does not say "format": "{FORMAT}"')
     version = data.get("version")
     if version != VERSION or type(version) is not int:
-        raise GraphFileError(f"has version {shown(version)}, and this graphc reads version {VERSION}")
+        newer = ", which a newer graphc wrote; this one reads version {}. Update graphc"
+        is_newer = type(version) is int and version > VERSION
+        reads = (newer if is_newer else ", and this graphc reads version {}").format(VERSION)
+        raise GraphFileError(f"has version {shown(version)}{reads}")
     return read_fields(data, "the file", ("format", "version", "name", *_SECTIONS))
 
 
@@ -195,7 +198,7 @@ def _nodes(values: list[Any], tables: Tables, origin: Callable[[Any, str], Origi
         found = read_fields(value, place, *NODE)
         name = read_text(found["op"], f"{place}.op")
         if name not in OPS:
-            refuse(f"{place}.op", f"{brief(name)} is not an op")
+            refuse(f"{place}.op", f"{brief(name)} is not an op of this version of graphc")
         operands = list_of(found.get("inputs", []), f"{place}.inputs")
         for position, k in enumerate(operands):
             if type(k) is not int or not 0 <= k < i:

@@ -5,14 +5,17 @@ Methods dispatch by name to the functions that the op files register, so this fi
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar, Union
 
+import numpy
 import torch
 
 from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, GraphcError, ShapeError, SymbolicValueError, brief, compose, one_line
+from graphc.errors import DTypeError, GraphcError, ShapeError, SymbolicValueError, brief, compose, explained, one_line
+from graphc.ir.elsewhere import METHODS_ELSEWHERE, REMEDIES, TORCH_ELSEWHERE, UFUNCS, missing
 from graphc.ir.node import Node
 from graphc.ir.op import Op
 from graphc.ir.origin import Origin, current_origin
@@ -28,6 +31,7 @@ __all__ = [
     "function",
     "is_number",
     "is_tensor_like",
+    "range_of_dims",
 ]
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
@@ -54,10 +58,12 @@ INFIX = {
 }
 """Functions of two operands that error messages show as their operator."""
 
+_BY_ELEMENT = "a choice by element use graphc.where, and for the larger of two graphc.maximum"
+
 
 def is_number(value: object) -> bool:
-    """Whether `value` promotes like a Python number; a symbolic size does."""
-    return isinstance(value, (bool, int, float, Dim))
+    """Whether `value` promotes like a Python number; a symbolic size and NumPy's scalars do."""
+    return isinstance(value, (bool, int, float, Dim, numpy.generic))
 
 
 def is_tensor_like(value: object) -> bool:
@@ -65,11 +71,16 @@ def is_tensor_like(value: object) -> bool:
     return isinstance(value, (Tensor, torch.Tensor)) or is_number(value) or hasattr(value, "__array__")
 
 
+def range_of_dims(ndim: int) -> str:
+    """What to do about a dimension that does not exist."""
+    return f"dimensions go from {-ndim} to {ndim - 1}" if ndim else "a 0-d tensor has none"
+
+
 def function(f: _F) -> _F:
     """Register a user-level function under its name, less the underscore that keeps it apart from a builtin."""
     f.__name__ = f.__qualname__ = f.__name__.rstrip("_")
-    FUNCTIONS[f.__name__] = f
-    return f
+    FUNCTIONS[f.__name__] = wrapped = explained(f)
+    return wrapped  # type: ignore[return-value]  # it has the parameters of f
 
 
 def apply(op: Op, *operands: Tensor, name: str = "") -> Tensor:
@@ -110,12 +121,16 @@ def complaint(
     `about` has the operands where `problem` speaks of them already.
     """
     origin = origin or current_origin()
+    remedy = remedy or next((text for part, text in REMEDIES if part in problem), "")
     types = [str(operand.type) for operand in operands]
     if len(types) == 2 and name in INFIX:
         problem += f", in {types[0]} {INFIX[name]} {types[1]}"
     elif types:
         problem += f", in {name}({', '.join(types)})"
-    error = kind(compose(name, problem, where=origin.location, remedy=remedy))
+    where = origin.location
+    if where and origin.scopes and origin.module not in name:
+        where += f" in {origin.module} ({origin.scopes[-1].kind})"
+    error = kind(compose(name, problem, where=where, remedy=remedy))
     error.attempt = Attempt(name, operands or about, origin)
     return error
 
@@ -126,7 +141,6 @@ class Tensor:
     Handles are cheap and hashed by identity; `a == b` is the element-wise comparison, as in torch.
     """
 
-    __array_ufunc__ = None  # lets NumPy arrays on the left of an operator defer to us
     __slots__ = ("__weakref__", "node")
 
     def __init__(self, node: Node) -> None:
@@ -169,29 +183,56 @@ class Tensor:
         index = as_index(dim)
         if index is None or not -self.ndim <= index < self.ndim:
             problem = f"dimension {brief(dim)} does not exist, there are {self.ndim}"
-            raise complaint(ShapeError, "size", problem, self)
+            raise complaint(ShapeError, "size", problem, self, remedy=range_of_dims(self.ndim))
         return self.shape[index]
 
     # What a symbol cannot do.
 
-    def _no_value(self, what: str) -> NoReturn:
+    def _no_value(self, what: str, alternative: str = _BY_ELEMENT) -> NoReturn:
         raise complaint(
             SymbolicValueError,
             what,
             f"{self!r} has no value yet: graphs are declared first and run after",
             about=(self,),
-            remedy="compile it with graphc.compile(inputs, outputs) and call the program; "
-            "for a choice by element use graphc.where",
+            remedy=f"compile it with graphc.compile(inputs, outputs) and call the program; for {alternative}",
         )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_") or name in {"node", "cell"}:  # half-made by copying, it has nothing to show
+            raise AttributeError(name)
+        raise missing(f"{self!r}", name, dir(type(self)), METHODS_ELSEWHERE)
+
+    @property
+    def requires_grad(self) -> NoReturn:
+        self.__getattr__("requires_grad")
+
+    @requires_grad.setter
+    def requires_grad(self, value: object) -> NoReturn:
+        self.__getattr__("requires_grad")
 
     def __bool__(self) -> bool:
         self._no_value("bool()")
 
     def __float__(self) -> float:
-        self._no_value("float()")
+        self._no_value("float()", "functions of math use graphc's: graphc.sqrt(x), graphc.floor(x)")
 
     def __int__(self) -> int:
-        self._no_value("int()")
+        self._no_value("int()", "an integer tensor use x.to(torch.int64)")
+
+    def __complex__(self) -> complex:
+        self._no_value("complex()")
+
+    def __round__(self, digits: int | None = None) -> int:
+        self._no_value("round()", "rounding use graphc.floor(x + 0.5)")
+
+    def __floor__(self) -> int:
+        self._no_value("math.floor", "rounding use graphc.floor(x)")
+
+    def __ceil__(self) -> int:
+        self._no_value("math.ceil", "rounding use -graphc.floor(-x)")
+
+    def __trunc__(self) -> int:
+        self._no_value("math.trunc", "rounding use graphc.floor(x)")
 
     def __index__(self) -> int:
         self._no_value("index")
@@ -208,13 +249,21 @@ class Tensor:
     def __array__(self, *arguments: object, **options: object) -> NoReturn:
         self._no_value("conversion to a NumPy array")
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Tensor:
+        """An operator with an array on its left builds graph; NumPy's other functions compute at once."""
+        name = one_line(str(ufunc.__name__))
+        if method == "__call__" and name in UFUNCS and not options:
+            return _call(UFUNCS[name], *inputs)
+        given = [value for value in inputs if isinstance(value, Tensor)]
+        raise _at_once("numpy", name, given, "")
+
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
         """torch's functions compute at once. (A TypeError from here lets `torch_tensor + x` go on to `x.__radd__`.)"""
         name = one_line(str(getattr(func, "__name__", func)))
-        remedy = f"use graphc.{name}" if name in FUNCTIONS else "use graphc's functions and layers"
-        problem = "torch computes at once, and a symbolic tensor has no value yet"
-        raise complaint(SymbolicValueError, f"torch.{name}", problem, remedy=remedy)
+        first = args[0] if args and isinstance(args[0], (tuple, list)) else args
+        given = [value for value in first if isinstance(value, Tensor)]
+        raise _at_once("torch", name, given, TORCH_ELSEWHERE.get(name, ""))
 
     def tolist(self) -> NoReturn:
         self._no_value("tolist()")
@@ -224,7 +273,7 @@ class Tensor:
             SymbolicValueError,
             "backward()",
             "gradients are graph, too",
-            about=(self,),
+            self,
             remedy="use graphc.grad(loss, wrt=[...]), or optimizer.minimize(loss) for updates",
         )
 
@@ -234,12 +283,14 @@ class Tensor:
             "iteration",
             f"{self!r} cannot be iterated: nothing has run yet",
             about=(self,),
-            remedy="index it (x[0], x[:, 1]) or use graphc functions on the whole tensor",
+            remedy="index it (x[0], x[:, 1]) or use functions of the whole tensor, such as x.sum() and x.amax()",
         )
 
     def __len__(self) -> int:
         if not self.shape:
-            raise complaint(SymbolicValueError, "len()", "a 0-d tensor has no length", self)
+            problem = "a 0-d tensor has no length, and a symbol no value"
+            remedy = "its number of elements is x.numel(), and its value is there once it is compiled"
+            raise complaint(SymbolicValueError, "len()", problem, self, remedy=remedy)
         size = self.shape[0]
         if isinstance(size, int):
             return size
@@ -250,13 +301,36 @@ class Tensor:
         self._no_value("in")
 
     def __setitem__(self, key: object, value: object) -> NoReturn:
-        raise complaint(
-            SymbolicValueError,
-            "item assignment",
-            "symbolic tensors are immutable",
-            about=(self,),
-            remedy="build the new value with graphc.where or graphc.cat",
-        )
+        self._immutable("item assignment", "build the new value with graphc.where or graphc.cat")
+
+    def __delitem__(self, key: object) -> NoReturn:
+        self._immutable("item deletion", "take the rest with slices, and join them with graphc.cat")
+
+    def _immutable(self, what: str, remedy: str) -> NoReturn:
+        raise complaint(SymbolicValueError, what, "symbolic tensors are immutable", self, remedy=remedy)
+
+    def _no_operator(self, sign: str, remedy: str) -> NoReturn:
+        raise complaint(DTypeError, sign, "graphc has no such operator", self, remedy=remedy)
+
+    def __and__(self, other: object) -> NoReturn:
+        self._no_operator("&", "where both hold: a * b of two comparisons, or graphc.where(a, b, False)")
+
+    def __or__(self, other: object) -> NoReturn:
+        self._no_operator("|", "where one holds: graphc.maximum(a, b) of two comparisons, or graphc.where(a, True, b)")
+
+    def __xor__(self, other: object) -> NoReturn:
+        self._no_operator("^", "where one holds and not both: a != b")
+
+    def __invert__(self) -> NoReturn:
+        self._no_operator("~", "the opposite of a comparison is a == False")
+
+    def __mod__(self, other: object) -> NoReturn:
+        self._no_operator("%", "use a - b * graphc.floor(a / b)")
+
+    def __floordiv__(self, other: object) -> NoReturn:
+        self._no_operator("//", "use graphc.floor(a / b)")
+
+    __rand__, __ror__, __rxor__, __rmod__, __rfloordiv__ = __and__, __or__, __xor__, __mod__, __floordiv__
 
     # Operators.
 
@@ -495,6 +569,23 @@ class Tensor:
 
     def matmul(self, other: TensorLike) -> Tensor:
         return _call("matmul", self, other)
+
+
+for _name, _method in list(vars(Tensor).items()):
+    if inspect.isfunction(_method) and not _name.startswith("_"):
+        setattr(Tensor, _name, explained(_method))
+
+
+def _at_once(package: str, name: str, given: Sequence[Tensor], remedy: str) -> SymbolicValueError:
+    """The error for a function of a library that computes, called on symbols."""
+    subject = f"{package}.{name}"
+    types = ", ".join(str(each.type) for each in given)
+    problem = f"{package} computes at once, and a symbolic tensor has no value yet"
+    if types:
+        problem += f", in {name}({types})"
+    ours = UFUNCS.get(name, name)
+    remedy = f"use graphc.{ours}" if ours in FUNCTIONS else remedy or "use graphc's functions and layers"
+    return complaint(SymbolicValueError, subject, problem, about=tuple(given), remedy=remedy)
 
 
 def _call(name: str, *arguments: Any) -> Tensor:

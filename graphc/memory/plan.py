@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import accumulate
 
 from graphc import dims
 from graphc.dims import Size
 from graphc.errors import one_line
 from graphc.ir import Cell, Node, Output
+from graphc.ir.lazy import lazy
 from graphc.memory.free_list import FreeList
 from graphc.ops import CellValue, Pack
 from graphc.ops.views import Reshape, Slice
@@ -53,7 +53,7 @@ class CellGroup:
         """Where the cell's value starts, in bytes."""
         return self._offsets[cell]
 
-    @cached_property
+    @lazy
     def _offsets(self) -> dict[Cell, int]:
         ends = accumulate(dims.evaluate(cell.type.nbytes, {}) for cell in self.cells)
         return dict(zip(self.cells, (0, *ends)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from graphc.ir.elsewhere import LAYERS_ELSEWHERE, missing
 from graphc.nn.activations import (
     ELU,
     GELU,
@@ -47,3 +50,7 @@ __all__ = [
     "Softplus",
     "Tanh",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise missing("module 'graphc.nn'", name, __all__, LAYERS_ELSEWHERE)

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from graphc.ir import Tensor
+from graphc.errors import ShapeError, brief
+from graphc.ir import Tensor, complaint
 from graphc.nn.module import Module
-from graphc.ops import elu, gelu, leaky_relu, log_softmax, silu, softmax, softplus
+from graphc.ops import (
+    as_float,
+    check_approximate,
+    elu,
+    gelu,
+    leaky_relu,
+    log_softmax,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
 from graphc.ops.linear_units import Approximate
+from graphc.types import as_index
 
 __all__ = ["ELU", "GELU", "LeakyReLU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
 
@@ -14,7 +29,7 @@ class ReLU(Module):
     """max(x, 0), element by element."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.relu()
+        return relu(x)
 
 
 class LeakyReLU(Module):
@@ -22,6 +37,7 @@ class LeakyReLU(Module):
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         super().__init__()
+        as_float("LeakyReLU", "negative_slope", negative_slope)
         self.negative_slope = negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,14 +51,14 @@ class Tanh(Module):
     """Hyperbolic tangent, element by element."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.tanh()
+        return tanh(x)
 
 
 class Sigmoid(Module):
     """1 / (1 + exp(-x)), element by element."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.sigmoid()
+        return sigmoid(x)
 
 
 class GELU(Module):
@@ -50,6 +66,7 @@ class GELU(Module):
 
     def __init__(self, approximate: Approximate = "none") -> None:
         super().__init__()
+        check_approximate("GELU", approximate)
         self.approximate = approximate
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,6 +88,8 @@ class Softplus(Module):
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
+        as_float("Softplus", "beta", beta)
+        as_float("Softplus", "threshold", threshold)
         self.beta = beta
         self.threshold = threshold
 
@@ -86,6 +105,7 @@ class ELU(Module):
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__()
+        as_float("ELU", "alpha", alpha)
         self.alpha = alpha
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,6 +120,7 @@ class Softmax(Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        _check_dim("Softmax", dim)
         self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
@@ -114,6 +135,7 @@ class LogSoftmax(Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        _check_dim("LogSoftmax", dim)
         self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
@@ -121,3 +143,9 @@ class LogSoftmax(Module):
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
+
+
+def _check_dim(name: str, dim: object) -> None:
+    if as_index(dim) is None:
+        problem = f"dim, a dimension, is an integer, not {brief(dim)}"
+        raise complaint(ShapeError, name, problem, remedy="write dim=-1 for the last one")

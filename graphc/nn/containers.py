@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any, overload
+from typing import Any, NoReturn, overload
 
-from graphc.errors import CompileError
+import torch
+
+from graphc.errors import CompileError, brief, one_line, type_name
 from graphc.ir import complaint
 from graphc.nn.module import Module, registered
 
@@ -29,9 +32,8 @@ class Sequential(Module):
         named = single.items() if isinstance(single, dict) else ((str(i), each) for i, each in enumerate(modules))
         for name, module in named:
             if not isinstance(module, Module):
-                what = f"class {module.__name__}" if isinstance(module, type) else f"{type(module).__name__} object"
-                problem = f"entry {name!r} is the {what}, not a module"
-                raise complaint(CompileError, "Sequential", problem, remedy="entries are objects such as nn.Tanh()")
+                problem, remedy = _no_module(name, module)
+                raise complaint(CompileError, "Sequential", problem, remedy=remedy)
             setattr(self, name, module)
 
     def forward(self, x: Any) -> Any:
@@ -45,6 +47,10 @@ class Sequential(Module):
     def __iter__(self) -> Iterator[Module]:
         return (module for _, module in registered(self, Module))
 
+    def __setitem__(self, index: object, module: object) -> NoReturn:
+        problem = f"Sequential: item assignment, [{brief(index)}] = ..., is not how modules are exchanged"
+        raise TypeError(f"{problem}. Make another, as in nn.Sequential(*net[:1], module, *net[2:])")
+
     @overload
     def __getitem__(self, index: int) -> Module: ...
     @overload
@@ -54,6 +60,22 @@ class Sequential(Module):
         modules = registered(self, Module)
         if isinstance(index, slice):
             return Sequential(OrderedDict(modules[index]))
+        if not isinstance(index, int):
+            raise TypeError(f"Sequential: an index is an integer or a slice, not {brief(index)}")
         if not -len(modules) <= index < len(modules):
             raise IndexError(f"index {index} is out of range for a Sequential of {len(modules)} modules")
         return modules[index][1]
+
+
+def _no_module(name: str, value: object) -> tuple[str, str]:
+    """What is wrong with an entry that is not a module, and what to do."""
+    if isinstance(value, type):
+        problem, remedy = f"the class {one_line(value.__name__)}", f"make an object of it, as in nn.{value.__name__}()"
+    elif isinstance(value, torch.nn.Module):
+        problem, remedy = f"a torch.nn.{type(value).__name__}", f"use graphc.nn.{type(value).__name__}"
+    elif isinstance(value, (list, tuple)):
+        problem, remedy = f"a {type_name(value)}", "write its modules one by one: nn.Sequential(*modules)"
+    else:
+        shown = f"the function {one_line(value.__name__)}" if inspect.isroutine(value) else brief(value)
+        problem, remedy = shown, "entries are modules such as nn.Tanh(), and nn.Identity() for none"
+    return f"entry {name!r} is {problem}, not a module", remedy

@@ -7,7 +7,8 @@ import math
 import torch
 
 from graphc import dims
-from graphc.errors import DTypeError, ShapeError
+from graphc.capacity import need
+from graphc.errors import CompileError, DTypeError, ShapeError, brief
 from graphc.ir import Tensor, complaint
 from graphc.ir.origin import current_origin
 from graphc.nn.module import Module
@@ -35,12 +36,29 @@ class Linear(Module):
         super().__init__()
         for name, size in (("in_features", in_features), ("out_features", out_features)):
             if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-                raise complaint(ShapeError, "Linear", f"{name} is a number of features, not {size!r}")
+                problem = f"{name} is a number of features, not {brief(size)}"
+                remedy = "write an integer of 0 or more, as in nn.Linear(784, 10); whole numbers are divided with //"
+                raise complaint(ShapeError, "Linear", problem, remedy=remedy)
+        if not isinstance(bias, bool):
+            raise complaint(CompileError, "Linear", f"bias is True or False, not {brief(bias)}")
+        if dtype is not None and not isinstance(dtype, torch.dtype):
+            problem = f"dtype is {brief(dtype)}, not a dtype of torch"
+            raise complaint(DTypeError, "Linear", problem, remedy="write dtype=torch.float32")
         self.in_features = in_features
         self.out_features = out_features
+        try:
+            torch.device("cpu" if device is None else device)
+        except (TypeError, RuntimeError):
+            problem, remedy = f"device {brief(device)} does not exist", "give one of torch's, such as 'cpu' or 'cuda'"
+            raise complaint(CompileError, "Linear", problem, remedy=remedy) from None
         dtype = dtype or torch.get_default_dtype()
         if not dtype.is_floating_point:
-            raise complaint(DTypeError, "Linear", f"parameters have a floating dtype, not {dtype_name(dtype)}")
+            problem = f"parameters have a floating dtype, not {dtype_name(dtype)}"
+            raise complaint(DTypeError, "Linear", problem, remedy="write dtype=torch.float32")
+
+        if str(device or "cpu") == "cpu":
+            nbytes = 3 * in_features * out_features * dtype.itemsize  # drawn, kept, and what a fresh State starts from
+            need(nbytes, lambda: f"Linear({in_features}, {out_features})")
 
         def weight(generator: torch.Generator | None) -> Array:
             # √5 makes the bound 1/√in_features but for rounding, and the bits are to be torch's.
@@ -64,19 +82,34 @@ class Linear(Module):
 
     def _check(self, x: object) -> None:
         """Errors that name the layer, where those of matmul would speak of its transposed weight."""
-        name = f"{self!r} {current_origin().module!r}"
+        name = f"{current_origin().module} (Linear)"
         if not isinstance(x, Tensor):
-            raise complaint(DTypeError, name, f"the input is a {type(x).__name__}, not a symbolic tensor")
+            problem = f"the input is a {type(x).__name__}, not a symbolic tensor"
+            remedy = "give a graphc.placeholder, or what a layer returns" + " (did forward forget it?)" * (x is None)
+            raise complaint(DTypeError, name, problem, remedy=remedy)
         if not x.ndim or not dims.same(x.shape[-1], self.in_features):
             last = f"has {x.shape[-1]} features in its last dimension" if x.ndim else "has no dimensions"
             problem = f"the input, {x.type}, {last}, and the layer takes {self.in_features}"
-            raise complaint(ShapeError, name, problem, about=(x,))
+            raise complaint(ShapeError, name, problem, about=(x,), remedy=self._way_out(x))
         if x.dtype is not self.weight.dtype:
             problem = f"the input is {x.type}, and the layer computes in {dtype_name(self.weight.dtype)}"
             remedy = f"convert one of them: x.to({self.weight.dtype})"
             if x.dtype.is_floating_point:
                 remedy += f", or net.to({x.dtype}) before its first call"
             raise complaint(DTypeError, name, problem, about=(x,), remedy=remedy)
+
+    def _way_out(self, x: Tensor) -> str:
+        """What to do about an input that has another number of features."""
+        wanted, sizes = self.in_features, x.shape
+        if not sizes:
+            return f"reshape it to ({wanted},)" if wanted == 1 else "reshape it: features are its last dimension"
+        if len(sizes) > 2 and dims.same(dims.product(sizes[1:]), wanted):
+            return "flatten it first, with nn.Flatten() or x.flatten(1)"
+        if isinstance(sizes[-1], dims.Dim):
+            if len(sizes) == 2 and dims.same(sizes[0], wanted):
+                return "transpose it (x.T): features come last"
+            return "features are a number: declare one, or add a dimension with x.unsqueeze(-1)"
+        return f"make the layer nn.Linear({sizes[-1]}, {self.out_features})"
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from graphc.errors import DTypeError, ShapeError
+from graphc.errors import CompileError, DTypeError, ShapeError, brief
 from graphc.ir import Tensor, TensorLike, complaint
 from graphc.nn.module import Module
 from graphc.ops import (
     Reduction,
+    as_tensor,
     binary_cross_entropy_terms,
     check_reduction,
-    constant,
+    check_smoothing,
     cross_entropy,
     nll_loss,
     softplus,
 )
-from graphc.types import same_shape
+from graphc.types import as_index, same_shape
 
 __all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "L1Loss", "MSELoss", "NLLLoss"]
 
@@ -31,7 +32,8 @@ class _Loss(Module):
         raise NotImplementedError
 
     def forward(self, prediction: TensorLike, target: TensorLike) -> Tensor:
-        x, y = (each if isinstance(each, Tensor) else constant(each) for each in (prediction, target))
+        kind = type(self).__name__
+        x, y = (as_tensor(kind, each) for each in (prediction, target))
         self._check(x, y)
         terms = self.terms(x, y)
         if self.reduction == "none":
@@ -49,11 +51,28 @@ class _Loss(Module):
                 "and each prediction would meet targets that are not its own",
                 about=(x, y),
                 remedy="if they differ by dimensions of size 1 only, as [batch,1] and [batch] do, "
-                "pass target.reshape(prediction.shape)",
+                "pass target.reshape(prediction.shape); sizes that are always equal have the same name where they are "
+                "declared",
             )
         if x.dtype is not y.dtype or not x.dtype.is_floating_point:
-            remedy = "pass target.to(prediction.dtype)" if x.dtype.is_floating_point else "the prediction is floating"
+            remedy = f"pass target.to({x.dtype})" if x.dtype.is_floating_point else "the prediction is floating"
             raise complaint(DTypeError, kind, f"{types} are not of one floating dtype", about=(x, y), remedy=remedy)
+
+    def _constant(self, argument: str, value: TensorLike | None) -> Tensor | None:
+        """An argument of the constructor that is a tensor or nothing."""
+        return None if value is None else as_tensor(f"{type(self).__name__}: {argument}", value)
+
+    def _weighted(self, terms: Tensor, argument: str) -> Tensor:
+        """The terms times a weight, which broadcasts to them and never they to it."""
+        weight: Tensor | None = getattr(self, argument)
+        if weight is None:
+            return terms
+        try:
+            return terms * weight.to(terms.dtype).broadcast_to(terms.shape)
+        except ShapeError:
+            problem = f"{argument} {weight.type} does not broadcast to the target, {terms.type}"
+            remedy = f"give {argument} the target's last dimensions, or reshape it so that others are 1"
+            raise complaint(ShapeError, type(self).__name__, problem, about=(weight, terms), remedy=remedy) from None
 
 
 class MSELoss(_Loss):
@@ -78,11 +97,10 @@ class BCELoss(_Loss):
 
     def __init__(self, weight: TensorLike | None = None, *, reduction: Reduction = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.weight = weight if weight is None or isinstance(weight, Tensor) else constant(weight)
+        self.weight = self._constant("weight", weight)
 
     def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
-        terms = binary_cross_entropy_terms(prediction, target)
-        return terms if self.weight is None else terms * self.weight.to(terms.dtype).broadcast_to(terms.shape)
+        return self._weighted(binary_cross_entropy_terms(prediction, target), "weight")
 
 
 class BCEWithLogitsLoss(_Loss):
@@ -101,16 +119,13 @@ class BCEWithLogitsLoss(_Loss):
         pos_weight: TensorLike | None = None,
     ) -> None:
         super().__init__(reduction=reduction)
-        self.weight = weight if weight is None or isinstance(weight, Tensor) else constant(weight)
-        self.pos_weight = pos_weight if pos_weight is None or isinstance(pos_weight, Tensor) else constant(pos_weight)
+        self.weight = self._constant("weight", weight)
+        self.pos_weight = self._constant("pos_weight", pos_weight)
 
     def terms(self, prediction: Tensor, target: Tensor) -> Tensor:
         # Above its threshold softplus leaves out what is below e⁻⁸⁰; float32 has no exponential of much more.
-        missed = target * softplus(-prediction, threshold=80.0)
-        if self.pos_weight is not None:
-            missed = missed * self.pos_weight.to(target.dtype).broadcast_to(target.shape)
-        terms = missed + (1.0 - target) * softplus(prediction, threshold=80.0)
-        return terms if self.weight is None else terms * self.weight.to(terms.dtype).broadcast_to(terms.shape)
+        missed = self._weighted(target * softplus(-prediction, threshold=80.0), "pos_weight")
+        return self._weighted(missed + (1.0 - target) * softplus(prediction, threshold=80.0), "weight")
 
 
 class NLLLoss(Module):
@@ -120,8 +135,11 @@ class NLLLoss(Module):
         self, weight: TensorLike | None = None, *, ignore_index: int = -100, reduction: Reduction = "mean"
     ) -> None:
         super().__init__()
-        check_reduction(type(self).__name__, reduction)
-        self.weight = weight if weight is None or isinstance(weight, Tensor) else constant(weight)
+        kind = type(self).__name__
+        check_reduction(kind, reduction)
+        if as_index(ignore_index) is None:
+            raise complaint(CompileError, kind, f"ignore_index is an integer, not {brief(ignore_index)}")
+        self.weight = None if weight is None else as_tensor(f"{kind}: weight", weight)
         self.ignore_index = ignore_index
         self.reduction = reduction
 
@@ -141,6 +159,7 @@ class CrossEntropyLoss(NLLLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
+        check_smoothing(type(self).__name__, label_smoothing)
         self.label_smoothing = label_smoothing
 
     def forward(self, input: TensorLike, target: TensorLike) -> Tensor:

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import torch
 
-from graphc.errors import CompileError, DTypeError, StateError, SymbolicValueError
+from graphc.errors import CompileError, DTypeError, StateError, SymbolicValueError, brief, explained, one_line
 from graphc.ir import Scope, Tensor, complaint
+from graphc.ir.elsewhere import MODULES_ELSEWHERE, missing
 from graphc.ir.origin import entered, next_ident
 from graphc.state import Parameter, State
-from graphc.types import Array, dtype_name
+from graphc.types import Array, as_array, dtype_name
 
 __all__ = ["Module", "registered"]
 
 _T = TypeVar("_T")
 
-# What people reach for because torch has it, and what graphc does instead.
-_ELSEWHERE = {
-    "train": "no layer has a mode: a program trains when it is compiled with updates",
-    "eval": "no layer has a mode: a program without updates only predicts",
-    "training": "no layer has a mode: graphc.compile(training=...) says whether a program trains",
-    "zero_grad": "gradients are graph (graphc.grad, optimizer.minimize) and never accumulate between calls",
-    "cuda": 'move the values with .to("cuda")',
-}
+MOST_PROBLEMS = 12
+"""How many problems of a state dict are listed."""
+
+_MADE_FIRST = ". A layer is made first and called after: {}()(x)"
 
 
 @dataclass
@@ -60,9 +58,22 @@ class Module:
         object.__setattr__(self, "_place", _Place(next_ident()))
         return self
 
+    def __init__(self) -> None:
+        """Nothing: a module is what its attributes are."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("graphc."):  # those of users say what Python says
+            if "__init__" in vars(cls):
+                cls.__init__ = explained(cls.__init__, of_class=True, more=_MADE_FIRST)  # type: ignore[method-assign]
+            if "forward" in vars(cls):
+                cls.forward = explained(cls.forward, of_class=True)  # type: ignore[method-assign]
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes, on symbolic tensors."""
-        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define forward: define forward(self, x), which returns symbolic tensors"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """`forward(...)`, its nodes marked as built by this module. Raises SymbolicValueError when given values."""
@@ -88,7 +99,9 @@ class Module:
     def __setattr__(self, key: str, value: object) -> None:
         if isinstance(value, (torch.nn.Module, torch.nn.Parameter)):
             problem = f"attribute {key!r} is a torch.nn.{type(value).__name__}, which builds no graph"
-            raise complaint(CompileError, type(self).__name__, problem, remedy="use what graphc.nn has under that name")
+            raise complaint(
+                CompileError, type(self).__name__, problem, remedy="use what graphc.nn has, or graphc.Parameter(values)"
+            )
         if isinstance(value, torch.Tensor) and isinstance(vars(self).get(key), Parameter):
             raise complaint(
                 CompileError,
@@ -96,11 +109,14 @@ class Module:
                 f"{key!r} is a Parameter; a torch tensor in its place would not train",
                 remedy=f"set its value with module.{key}.value = tensor, or assign a graphc.Parameter(tensor)",
             )
-        if isinstance(value, (list, tuple)) and any(isinstance(entry, Module) for entry in value):
+        entries = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+        if any(isinstance(entry, Module) for entry in entries):
             problem = f"attribute {key!r} is a {type(value).__name__} of modules, whose parameters would not be found"
-            raise complaint(
-                CompileError, type(self).__name__, problem, remedy="use nn.Sequential, which can be indexed"
-            )
+            remedy = "use nn.Sequential, which can be indexed, or an attribute for each"
+            raise complaint(CompileError, type(self).__name__, problem, remedy=remedy)
+        if any(isinstance(entry, Parameter) for entry in entries):
+            problem = f"attribute {key!r} is a {type(value).__name__} of Parameters, which would not be found"
+            raise complaint(CompileError, type(self).__name__, problem, remedy="assign an attribute for each Parameter")
         if isinstance(value, (Module, Parameter)):
             if vars(self).get(key) is value:
                 return  # or it would lose the name that it has from here
@@ -119,11 +135,17 @@ class Module:
     def _check_registration(self, key: str, value: Module | Parameter) -> None:
         kind = type(self).__name__
         if not key or "." in key:
-            raise complaint(CompileError, kind, f"{key!r} cannot name a {type(value).__name__}: names have no dots")
+            raise complaint(
+                CompileError,
+                kind,
+                f"{key!r} cannot name a {type(value).__name__}: names have no dots",
+                remedy="dots come from modules in modules; write _ for them",
+            )
         if hasattr(Module, key):
             raise complaint(CompileError, kind, f"{key!r} is a method of every module", remedy="choose another name")
         if isinstance(value, Module) and any(module is self for module in value.modules()):
-            raise complaint(CompileError, kind, f"{key!r} would make the module contain itself")
+            problem = f"{key!r} would make the module contain itself"
+            raise complaint(CompileError, kind, problem, remedy="assign another module")
 
     def _relabel(self, prefix: str) -> None:
         """Name everything that takes its name from here, after a parent took this module in."""
@@ -141,8 +163,10 @@ class Module:
     if not TYPE_CHECKING:  # type checkers report unknown attributes themselves
 
         def __getattr__(self, name: str) -> NoReturn:
-            message = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(f"{message}: {_ELSEWHERE[name]}" if name in _ELSEWHERE else message)
+            there = ", ".join(key for key in vars(self) if not key.startswith("_"))
+            also = {"": f"it has {there}, and what is not assigned in __init__ is not there"} if there else {}
+            known = [*vars(self), *dir(type(self))]
+            raise missing(f"{type(self).__name__!r} object", name, known, {**also, **MODULES_ELSEWHERE})
 
     # What is registered.
 
@@ -192,11 +216,16 @@ class Module:
         """A copy of every value in the default State, under torch's keys; a shared one under each of its names."""
         return {name: parameter.value.clone() for name, parameter in self.named_parameters(remove_duplicate=False)}
 
+    @explained
     def load_state_dict(self, state_dict: Mapping[str, Array]) -> None:
         """Set every value in the default State; `state_dict` may be that of the torch module.
 
         Raises StateError when a key is missing or unexpected or a value does not fit; then nothing has changed.
         """
+        subject = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(state_dict, Mapping):
+            problem = f"takes a mapping, not {brief(state_dict)}"
+            raise complaint(StateError, subject, problem, remedy=_mapping_from(state_dict))
         parameters = dict(self.named_parameters(remove_duplicate=False))
         problems = [f"missing: {name!r}" for name in parameters if name not in state_dict]
         problems += [f"unexpected: {name!r}" for name in state_dict if name not in parameters]
@@ -204,8 +233,9 @@ class Module:
             if name in parameters:
                 problems.extend(_misfits(name, parameters[name], value))
         if problems:
-            listed = "\n  ".join(problems)
-            raise StateError(f"{type(self).__name__}.load_state_dict: nothing was loaded:\n  {listed}")
+            listed = "\n  ".join([*problems[:MOST_PROBLEMS], *["…"] * (len(problems) > MOST_PROBLEMS)])
+            remedy = _way_out(parameters, state_dict, problems)
+            raise StateError(f"{subject}: nothing was loaded:\n  {listed}\n{remedy}")
         state = State({parameter.cell: None for parameter in parameters.values()})
         with state.updating(frozenset(state.cells)):
             for name, parameter in parameters.items():
@@ -250,10 +280,13 @@ class Module:
 
     def __repr__(self) -> str:
         extra = self.extra_repr()
-        children = [f"({key}): {module!r}".replace("\n", "\n  ") for key, module in registered(self, Module)]
+        children = [f"({one_line(key)}): {module!r}".replace("\n", "\n  ") for key, module in registered(self, Module)]
         if not children:
-            return f"{type(self).__name__}({extra})"
-        return f"{type(self).__name__}(\n  " + "\n  ".join([extra] * bool(extra) + children) + "\n)"
+            return f"{one_line(type(self).__name__)}({extra})"
+        return f"{one_line(type(self).__name__)}(\n  " + "\n  ".join([extra] * bool(extra) + children) + "\n)"
+
+
+Module.__init__ = explained(Module.__init__, of_class=True, more=_MADE_FIRST)  # type: ignore[method-assign]
 
 
 def registered(module: Module, kind: type[_T]) -> list[tuple[str, _T]]:
@@ -266,8 +299,43 @@ def _join(path: str, key: str) -> str:
 
 
 def _misfits(name: str, parameter: Parameter, value: object) -> Iterator[str]:
-    given = torch.as_tensor(value)
+    try:
+        given = as_array(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        yield f"no tensor: {name!r} is {brief(value)}: {one_line(str(error))}"
+        return
     if tuple(given.shape) != parameter.shape:
         yield f"wrong shape: {name!r} is {list(parameter.shape)}, the value {list(given.shape)}"
     if given.dtype is not parameter.dtype:
         yield f"wrong dtype: {name!r} is {dtype_name(parameter.dtype)}, the value {dtype_name(given.dtype)}"
+
+
+def _mapping_from(value: object) -> str:
+    """Where the values are that somebody meant who gave `value` for them."""
+    if isinstance(value, (str, os.PathLike)):
+        return "read a file first, with safetensors.torch.load_file(path)"
+    if hasattr(value, "state_dict"):
+        return "give its .state_dict()"
+    return "give a dict from names to tensors, as state_dict() returns it"
+
+
+def _way_out(parameters: Mapping[str, Parameter], given: Mapping[str, Any], problems: Sequence[str]) -> str:
+    """What to do about a state dict that does not fit."""
+    nested = next((key for key, value in given.items() if isinstance(value, Mapping)), None)
+    if nested is not None:
+        return f'The values are in an entry of it: load_state_dict(values["{one_line(str(nested))}"])'
+    strange, first = [str(key) for key in given if key not in parameters], next(iter(parameters), "")
+    prefix = next((key.removesuffix(first) for key in strange if first and key.endswith(f".{first}")), "")
+    if prefix:
+        return (
+            f"All names have the prefix {prefix!r}, as those of a module around it (such as DataParallel) do: "
+            f"{{name.removeprefix({prefix!r}): value for name, value in values.items()}}"
+        )
+    if all(problem.startswith("wrong dtype") for problem in problems):
+        dtype = next(iter(parameters.values())).dtype
+        return f"Convert the values, with .to({dtype}), or the module before its first call, with .double()"
+    if any(problem.startswith("no tensor") for problem in problems):
+        return "Every value is a tensor"
+    if any(problem.startswith("wrong shape") for problem in problems):
+        return "Make layers of the same sizes as those that were saved"
+    return f"It takes all of these keys and no others: {', '.join(map(one_line, parameters))}"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from graphc.errors import DTypeError, brief
+from graphc.errors import DTypeError
 from graphc.expr import Expr, Operand, call, select
-from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
-from graphc.ops.operands import as_tensor, operands
+from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, function
+from graphc.ops.operands import as_float, as_tensor, operands
 from graphc.ops.pointwise import Pointwise
 from graphc.types import Array, TensorType, dtype_name
 
@@ -133,6 +133,4 @@ def relu(x: TensorLike) -> Tensor:
 def leaky_relu(x: TensorLike, negative_slope: float = 0.01) -> Tensor:
     """x where x > 0, else negative_slope · x."""
     tensor = as_tensor("leaky_relu", x)
-    if not isinstance(negative_slope, (int, float)):
-        raise complaint(DTypeError, "leaky_relu", f"negative_slope is a number, not {brief(negative_slope)}", tensor)
-    return apply(LeakyRelu(float(negative_slope)), tensor)
+    return apply(LeakyRelu(as_float("leaky_relu", "negative_slope", negative_slope)), tensor)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from graphc.errors import DTypeError
+from graphc.errors import DTypeError, brief
 from graphc.expr import Expr, Operand, call, literal
 from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
-from graphc.ops.operands import as_tensor, cast, operands, result_dtype
+from graphc.ops.operands import as_tensor, cast, held, operands, plain, result_dtype
 from graphc.ops.pointwise import Binary, FloatUnary, Unary, floating, numeric
 from graphc.types import Array, TensorType, dtype_name
 
@@ -122,9 +122,10 @@ class PowNumber(Unary):
         is_floating = x.dtype.is_floating_point
         if not is_floating and (isinstance(self.exponent, float) or self.exponent < 0):
             raise DTypeError(f"exponent {self.exponent} needs a floating base, not {dtype_name(x.dtype)}")
-        largest = torch.finfo(x.dtype).max if is_floating else torch.iinfo(x.dtype).max
-        if largest < abs(self.exponent) < math.inf:
-            raise DTypeError(f"exponent {self.exponent} does not fit {dtype_name(x.dtype)}")
+        if x.dtype not in (torch.float32, torch.float64):  # these take an exponent that is too large for infinite
+            largest = torch.finfo(x.dtype).max if is_floating else torch.iinfo(x.dtype).max
+            if largest < abs(self.exponent) < math.inf:
+                raise DTypeError(f"exponent {brief(self.exponent)} does not fit {dtype_name(x.dtype)}")
         return x
 
     def eval(self, x: Array) -> Array:
@@ -225,7 +226,7 @@ def sub(x: TensorLike, y: TensorLike) -> Tensor:
     """x - y, not of booleans, as in torch."""
     for each in (x, y):
         if isinstance(each, bool) or (isinstance(each, (Tensor, Array)) and each.dtype is torch.bool):
-            problem, remedy = "is not defined for bool", "convert it with .to(dtype)"
+            problem, remedy = "is not defined for bool", "convert it with .to(torch.int64)"
             raise complaint(DTypeError, "sub", problem, as_tensor("sub", x), as_tensor("sub", y), remedy=remedy)
     return apply(Sub(), *operands("sub", x, y))
 
@@ -258,8 +259,12 @@ def _is_scale(x: TensorLike, dtype: torch.dtype) -> bool:
 @function
 def pow_(x: TensorLike, exponent: TensorLike) -> Tensor:
     """x to the power `exponent`, a number or a tensor."""
+    exponent = plain(exponent)
     if isinstance(x, Tensor) and isinstance(exponent, (int, float)):
-        return apply(PowNumber(exponent), cast(x, result_dtype([x, exponent])), name="pow")
+        base = cast(x, result_dtype([x, exponent]))
+        if isinstance(exponent, int) and base.dtype.is_floating_point:
+            held("pow", exponent, base.dtype)
+        return apply(PowNumber(exponent), base, name="pow")
     return apply(Pow(), *operands("pow", x, exponent))
 
 

@@ -16,7 +16,7 @@ from graphc.ops.selections import clamp, where
 from graphc.ops.softmax import log_softmax
 from graphc.types import dtype_name, same_shape
 
-__all__ = ["Reduction", "check_reduction", "cross_entropy", "nll_loss"]
+__all__ = ["Reduction", "check_reduction", "check_smoothing", "cross_entropy", "nll_loss"]
 
 Reduction = Literal["mean", "sum", "none"]
 
@@ -26,6 +26,12 @@ def check_reduction(name: str, reduction: object) -> None:
     if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
         problem = f"reduction {brief(reduction)} does not exist"
         raise complaint(CompileError, name, problem, remedy="choose 'mean', 'sum' or 'none'")
+
+
+def check_smoothing(name: str, label_smoothing: object) -> None:
+    """Raises CompileError for what is no share of a target."""
+    if not isinstance(label_smoothing, (int, float)) or not 0.0 <= label_smoothing <= 1.0:
+        raise complaint(CompileError, name, f"label_smoothing is a number from 0 to 1, not {brief(label_smoothing)}")
 
 
 @function
@@ -67,9 +73,7 @@ def cross_entropy(
     """
     x, t = as_tensor("cross_entropy", input), as_tensor("cross_entropy", target)
     check_reduction("cross_entropy", reduction)
-    if not isinstance(label_smoothing, (int, float)) or not 0.0 <= label_smoothing <= 1.0:
-        problem = f"label_smoothing is a number from 0 to 1, not {brief(label_smoothing)}"
-        raise complaint(CompileError, "cross_entropy", problem, x, t)
+    check_smoothing("cross_entropy", label_smoothing)
     dim = _class_dim("cross_entropy", x)
     weights = _along_classes("cross_entropy", x, weight, dim)
     if not t.dtype.is_floating_point:
@@ -83,7 +87,8 @@ def cross_entropy(
             problem,
             x,
             t,
-            remedy="numbers of classes are int64",
+            remedy="numbers of classes are int64, one for each prediction: target.to(torch.int64); probabilities are "
+            "target.to(input.dtype)",
         )
     if label_smoothing:
         t = t * (1.0 - label_smoothing) + label_smoothing / _as_number(x.shape[dim], x.dtype)
@@ -127,7 +132,8 @@ def _as_number(size: Size, dtype: torch.dtype) -> float | Tensor:
 def _class_dim(name: str, x: Tensor) -> int:
     if not x.ndim or not x.dtype.is_floating_point:
         kind = DTypeError if x.ndim else ShapeError
-        raise complaint(kind, name, "the input is floating, [classes] or [n,classes,…]", x)
+        problem = "the input is floating, [classes] or [n,classes,…]"
+        raise complaint(kind, name, problem, x, remedy="the input comes first, and then the target")
     return min(x.ndim - 1, 1)
 
 
@@ -138,7 +144,10 @@ def _check_indices(name: str, x: Tensor, target: Tensor, dim: int) -> None:
     wanted = (*x.shape[:dim], *x.shape[dim + 1 :])
     if not same_shape(target.shape, wanted):
         problem = f"the target has shape {_shape(target.shape)}, not {_shape(wanted)}: one class for each prediction"
-        raise complaint(ShapeError, name, problem, x, target)
+        remedy = "a column [n,1] becomes [n] by target.reshape(-1)"
+        if same_shape(target.shape, x.shape):
+            remedy = "one-hot targets are probabilities, of the input's dtype: target.to(torch.float32)"
+        raise complaint(ShapeError, name, problem, x, target, remedy=remedy)
 
 
 def _along_classes(name: str, x: Tensor, weight: TensorLike | None, dim: int) -> Tensor | None:
@@ -149,7 +158,7 @@ def _along_classes(name: str, x: Tensor, weight: TensorLike | None, dim: int) ->
     classes = x.shape[dim]
     if not same_shape(weights.shape, (classes,)) or not weights.dtype.is_floating_point:
         problem = f"the weights are {weights.type}, not one floating number for each of {classes} classes"
-        raise complaint(ShapeError, name, problem, x)
+        raise complaint(ShapeError, name, problem, x, remedy="give weight=torch.tensor([1.0, ...]), one for each class")
     return weights.to(x.dtype).reshape((classes, *[1] * (x.ndim - dim - 1)))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from graphc.dims import Dim, Size, divide, non_negative, same
 from graphc.errors import ShapeError, brief, type_name
 from graphc.ir import OPS, Tensor, apply, complaint, function
@@ -24,7 +26,8 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     if ellipses > 1:
         raise complaint(ShapeError, "getitem", "an index has at most one ...", x)
     if taken > x.ndim:
-        raise complaint(ShapeError, "getitem", f"{taken} indices for {x.ndim} dimensions", x)
+        problem = f"{taken} indices for {x.ndim} dimensions"
+        raise complaint(ShapeError, "getitem", problem, x, remedy="... stands for all dimensions that are not named")
     if not ellipses:
         keys.append(Ellipsis)
     shape: list[Size] = []
@@ -54,8 +57,12 @@ def _index(entry: object, x: Tensor) -> Any:
         return slice(*(_edge(part, x) for part in (entry.start, entry.stop, entry.step)))
     position = as_index(entry)
     if position is None:
-        problem = f"an index is {type_name(entry)}"
-        remedy = "use integers, slices, None and ...; to choose by element use graphc.where"
+        problem = f"an index is {type_name(entry)}, {entry.type if isinstance(entry, Tensor) else brief(entry)}"
+        remedy = "an index is an integer, a slice, None or ...; to choose by element use graphc.where"
+        if isinstance(entry, (list, tuple)):
+            remedy = "take rows one by one and join them, as in graphc.stack([x[0], x[2]])"
+        elif isinstance(entry, Tensor) and not entry.dtype.is_floating_point and entry.dtype is not torch.bool:
+            remedy += ", and for the entries of classes graphc.cross_entropy or graphc.nll_loss"
         raise complaint(ShapeError, "getitem", problem, x, remedy=remedy)
     return position
 
@@ -65,7 +72,8 @@ def _edge(part: object, x: Tensor) -> Size | None:
         return part
     position = as_index(part)
     if position is None:
-        raise complaint(ShapeError, "getitem", f"a slice is made of integers and sizes, not {brief(part)}", x)
+        problem = f"a slice is made of integers and sizes, not {brief(part)}"
+        raise complaint(ShapeError, "getitem", problem, x, remedy="an integer quotient is written with //")
     return position
 
 
@@ -78,7 +86,9 @@ def _slice(x: Tensor, dim: int, start: Size, length: Size, step: int) -> Tensor:
 def _position(x: Tensor, dim: int, index: int) -> Size:
     size = x.shape[dim]
     if isinstance(size, int) and not -size <= index < size:
-        raise complaint(ShapeError, "getitem", f"index {index} is out of range for dimension {dim} of size {size}", x)
+        problem = f"index {index} is out of range for dimension {dim} of size {size}"
+        remedy = f"indices go from {-size} to {size - 1}" if size else "a dimension of size 0 has no elements"
+        raise complaint(ShapeError, "getitem", problem, x, remedy=remedy)
     return size + index if index < 0 else index
 
 
@@ -87,13 +97,15 @@ def _range(x: Tensor, dim: int, key: slice) -> tuple[Size, Size, int]:
     size = x.shape[dim]
     step = 1 if key.step is None else key.step
     if not isinstance(step, int) or step < 1:
-        raise complaint(ShapeError, "getitem", f"step {step} is not a positive integer", x)
+        problem = f"step {step} is not a positive integer"
+        raise complaint(ShapeError, "getitem", problem, x, remedy="slices go forwards only, with a positive step")
     if isinstance(size, int) and not isinstance(key.start, Dim) and not isinstance(key.stop, Dim):
         first, last, _ = key.indices(size)
         return first, len(range(first, last, step)), step
     if isinstance(key.stop, int) and key.stop >= 0 and isinstance(size, Dim):
         problem = f"the length of [{_shown(key)}] on size {size} depends on whether {size} reaches {key.stop}"
-        raise complaint(ShapeError, "getitem", problem, x, remedy="slice from a position (a:) or up to the end (:-b)")
+        remedy = "slice from a position (a:) or up to the end (:-b); how many rows there are is up to batch_size"
+        raise complaint(ShapeError, "getitem", problem, x, remedy=remedy)
     start = _bound(0 if key.start is None else key.start, size)
     stop = size if key.stop is None else _bound(key.stop, size)
     if non_negative(start - stop):

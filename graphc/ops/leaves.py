@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from graphc.capacity import need
 from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, ShapeError, brief, one_line, type_name
+from graphc.errors import DTypeError, ShapeError, brief, explained, one_line, type_name
 from graphc.expr import Expr, cast, literal
 from graphc.ir import Cell, Op, Tensor, apply, complaint, function, is_number
 from graphc.types import Array, TensorType, as_array, check_dtype, check_shape, dtype_name
@@ -24,6 +25,9 @@ __all__ = [
     "constant",
     "placeholder",
 ]
+
+
+_MAKING_CONSTANTS = "give a number, a torch tensor, or lists of numbers of one length each"
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,7 @@ class CellValue(Op):
         return self.cell.type
 
 
+@explained
 def placeholder(name: str, shape: Sequence[Size | str], dtype: torch.dtype = torch.float32) -> Tensor:
     """Declare an input of a program.
 
@@ -146,7 +151,8 @@ def placeholder(name: str, shape: Sequence[Size | str], dtype: torch.dtype = tor
     from another tensor's `.shape`. Raises ShapeError or DTypeError for what is neither.
     """
     if not isinstance(name, str) or not name:
-        raise complaint(ShapeError, "placeholder", f"a name is a non-empty string, not {brief(name)}")
+        problem = f"a name is a non-empty string, not {brief(name)}"
+        raise complaint(ShapeError, "placeholder", problem, remedy='write graphc.placeholder("x", shape=("batch", 2))')
     try:
         type_ = TensorType(check_shape(shape), check_dtype(dtype))
     except (ShapeError, DTypeError) as error:
@@ -158,7 +164,7 @@ def placeholder(name: str, shape: Sequence[Size | str], dtype: torch.dtype = tor
 def constant(value: object, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor of fixed values: a number, or a copy of a torch tensor (or of what `torch.as_tensor` takes)."""
     if isinstance(value, Tensor):
-        raise complaint(DTypeError, "constant", "a symbolic tensor is not a constant", value)
+        raise complaint(DTypeError, "constant", "a symbolic tensor is not a constant", value, remedy="use it as it is")
     try:
         if isinstance(value, Dim):
             return apply(SizeValue(value, check_dtype(dtype or torch.int64)))
@@ -170,9 +176,10 @@ def constant(value: object, dtype: torch.dtype | None = None) -> Tensor:
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         shown = brief(value) if is_number(value) else type_name(value)
         wanted = "a tensor" if dtype is None else f"{dtype_name(dtype)}"
-        raise complaint(DTypeError, "constant", f"cannot make {wanted} of {shown}: {one_line(str(error))}") from None
-    if array.layout is not torch.strided:
-        raise complaint(DTypeError, "constant", f"the value is {array.layout}, not dense", remedy="use .to_dense()")
+        problem = f"cannot make {wanted} of {shown}: {one_line(str(error))}"
+        remedy = f"{wanted} cannot hold it: choose a larger dtype" if is_number(value) else _MAKING_CONSTANTS
+        raise complaint(DTypeError, "constant", problem, remedy=remedy) from None
     if array.ndim == 0:
         return apply(Constant(array.item(), kept))
-    return apply(TensorConstant(array.clone(memory_format=torch.contiguous_format)))
+    need(array.numel() * array.itemsize, lambda: f"a constant, {TensorType(tuple(array.shape), kept)},")
+    return apply(TensorConstant(array.clone(memory_format=torch.contiguous_format).resolve_neg()))

@@ -13,11 +13,11 @@ from graphc.errors import CompileError, DTypeError, brief
 from graphc.expr import Expr, Operand, call, select
 from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
 from graphc.ops.activations import Activation
-from graphc.ops.operands import as_tensor
+from graphc.ops.operands import as_float, as_tensor
 from graphc.ops.pointwise import Pointwise
 from graphc.types import Array, TensorType, dtype_name
 
-__all__ = ["elu", "gelu", "silu", "softplus"]
+__all__ = ["check_approximate", "elu", "gelu", "silu", "softplus"]
 
 Approximate = Literal["none", "tanh"]
 
@@ -115,6 +115,25 @@ def _odd(a: Expr, approximate: Approximate) -> Expr:
 
 
 @dataclass(frozen=True)
+class Silu(Activation):
+    """x · sigmoid(x)."""
+
+    torch = TorchCall(torch._C._nn.silu, alias=(0,))
+
+    def eval(self, x: Array) -> Array:
+        return torch.nn.functional.silu(x)
+
+    def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
+        a = x[i]
+        return call("mul", a, call("sigmoid", a))
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
+        x = y.inputs[0]
+        s = x.sigmoid()
+        return (g * s * (x * (1.0 - s) + 1.0),)  # in this order g · x, which may overflow, is not computed
+
+
+@dataclass(frozen=True)
 class Softplus(Activation):
     """log(1 + exp(beta · x)) / beta, and x itself where beta · x exceeds the threshold."""
 
@@ -154,51 +173,51 @@ class Elu(Activation):
 
     def at(self, i: tuple[Expr, ...], x: Operand) -> Expr:
         a = x[i]
-        return select(call("gt", a, 0), a, call("mul", call("expm1", a), self.alpha))
+        return select(call("lt", a, 0), call("mul", call("expm1", a), self.alpha), a)
 
     def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor]:
-        return ((g * (y + self.alpha)).where(y.inputs[0] <= 0.0, g),)
+        x = y.inputs[0]
+        # The smaller of x and 0, so that the branch that is not taken has no infinity in its derivative; as relu, it
+        # has no slope at 0, where torch has no second derivative either. NaN takes this branch.
+        return (g.where(x > 0.0, g * self.alpha * (-(-x).relu()).exp()),)
 
     @classmethod
     def samples(cls) -> Iterable[Sample]:
         yield from super().samples()
         yield Sample(cls(0.5), (Arg((4, 5), integer=True),))
+        yield Sample(cls(-0.5), (Arg((4, 5), low=-30.0),))
+
+
+def check_approximate(name: str, approximate: object) -> None:
+    """Raises CompileError for a form of gelu that does not exist."""
+    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
+        problem = f"approximate {brief(approximate)} does not exist"
+        raise complaint(CompileError, name, problem, remedy="choose 'none' or 'tanh'")
 
 
 @function
 def gelu(x: TensorLike, approximate: Approximate = "none") -> Tensor:
     """x · Φ(x), Φ the distribution function of the standard normal; "tanh" approximates it."""
     tensor = as_tensor("gelu", x)
-    if not isinstance(approximate, str) or approximate not in ("none", "tanh"):
-        problem = f"approximate {brief(approximate)} does not exist"
-        raise complaint(CompileError, "gelu", problem, tensor, remedy="choose 'none' or 'tanh'")
+    check_approximate("gelu", approximate)
     return apply(Gelu(approximate), tensor)
 
 
 @function
 def silu(x: TensorLike) -> Tensor:
     """x · sigmoid(x)."""
-    tensor = as_tensor("silu", x)
-    if not tensor.dtype.is_floating_point:
-        raise complaint(DTypeError, "silu", f"needs a floating dtype, not {dtype_name(tensor.dtype)}", tensor)
-    return tensor * tensor.sigmoid()
+    return apply(Silu(), as_tensor("silu", x))
 
 
 @function
 def softplus(x: TensorLike, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta · x)) / beta; x where beta · x exceeds the threshold."""
     tensor = as_tensor("softplus", x)
-    return apply(Softplus(_number("softplus", "beta", beta), _number("softplus", "threshold", threshold)), tensor)
+    return apply(Softplus(as_float("softplus", "beta", beta), as_float("softplus", "threshold", threshold)), tensor)
 
 
 @function
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """x where x > 0, else alpha · (exp(x) - 1)."""
     tensor = as_tensor("elu", x)
-    return apply(Elu(_number("elu", "alpha", alpha)), tensor)
-
-
-def _number(name: str, argument: str, value: object) -> float:
-    if not isinstance(value, (int, float)):
-        raise complaint(DTypeError, name, f"{argument} is a number, not {brief(value)}")
-    return float(value)
+    return apply(Elu(as_float("elu", "alpha", alpha)), tensor)

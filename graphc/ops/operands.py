@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy
 import torch
 
 from graphc import dims
 from graphc.dims import Size
 from graphc.errors import DTypeError, ShapeError, brief, type_name
 from graphc.ir import FUNCTIONS, OPS, Tensor, TensorLike, apply, complaint, is_number, is_tensor_like
+from graphc.ir.tensor import range_of_dims
 from graphc.types import as_index, dtype_name, same_shape
 
-__all__ = ["as_tensor", "broadcast_shapes", "is_number", "normalise_dim", "normalise_dims", "operands", "result_dtype"]
+__all__ = [
+    "as_float",
+    "as_tensor",
+    "broadcast_shapes",
+    "held",
+    "is_number",
+    "normalise_dim",
+    "normalise_dims",
+    "operands",
+    "plain",
+    "result_dtype",
+]
 
 
 def as_tensor(name: str, value: TensorLike, dtype: torch.dtype | None = None) -> Tensor:
@@ -20,15 +33,29 @@ def as_tensor(name: str, value: TensorLike, dtype: torch.dtype | None = None) ->
     if isinstance(value, Tensor):
         return value
     if is_tensor_like(value):
-        result: Tensor = FUNCTIONS["constant"](value, dtype)
+        try:
+            result: Tensor = FUNCTIONS["constant"](value, dtype)
+        except DTypeError as error:
+            error.args = (f"{name}: an operand cannot be: {str(error).removeprefix('constant: ')}",)
+            raise
         return result
     problem = f"an operand is {brief(value)}, of type {type_name(value)}"
-    raise complaint(DTypeError, name, problem, remedy="operands are symbolic tensors, torch tensors or numbers")
+    remedy = "operands are symbolic tensors, torch tensors or numbers"
+    if isinstance(value, (list, tuple)):
+        symbols = any(isinstance(each, Tensor) for each in value)
+        remedy += ": join these with graphc.cat or graphc.stack" if symbols else ": write torch.tensor(...)"
+    raise complaint(DTypeError, name, problem, remedy=remedy)
 
 
 def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
     result: Tensor = FUNCTIONS["cast"](x, dtype)
     return result
+
+
+def plain(value: TensorLike) -> TensorLike:
+    """A scalar of NumPy as the Python number that it counts as; anything else as it is."""
+    number: TensorLike = value.item() if isinstance(value, numpy.generic) else value
+    return number
 
 
 def result_dtype(values: Sequence[object]) -> torch.dtype:
@@ -69,9 +96,10 @@ def operands(
     """The operands of a pointwise op with one dtype (torch's promotion, or `dtype`) and one shape.
 
     With `floating`, integers become the default floating dtype. An integer that the dtype cannot hold wraps around, as
-    in torch's arithmetic, or is a DTypeError when not `wraps`.
+    in torch's arithmetic, or is a DTypeError when not `wraps`, or when 64 bits do not hold it.
     """
-    kept = [value if is_number(value) else as_tensor(name, value) for value in values]
+    numbers = map(plain, values)
+    kept = [value if is_number(value) else as_tensor(name, value) for value in numbers]
     if dtype is None:
         dtype = result_dtype(kept)
     if floating and not dtype.is_floating_point:
@@ -81,19 +109,32 @@ def operands(
         if isinstance(value, Tensor):
             tensors.append(cast(value, dtype))
         else:
-            held = _held(name, value, dtype, wraps) if isinstance(value, int) else value
-            tensors.append(as_tensor(name, held, dtype))
+            number = held(name, value, dtype, wraps) if isinstance(value, int) else value
+            tensors.append(as_tensor(name, number, dtype))
     return broadcast(name, tensors)
 
 
-def _held(name: str, value: int, dtype: torch.dtype, wraps: bool) -> int | float | bool:
-    """What a tensor of `dtype` makes of an integer operand."""
-    if isinstance(value, bool) or dtype is torch.bool or dtype.is_floating_point:
+def held(name: str, value: int, dtype: torch.dtype, wraps: bool = True) -> int | float | bool:
+    """What a tensor of `dtype` makes of an integer operand. Raises DTypeError as `operands` says."""
+    if isinstance(value, bool) or dtype is torch.bool:
         return value
-    limits = torch.iinfo(torch.int64 if wraps else dtype)
-    if not limits.min <= value <= limits.max:
-        raise complaint(DTypeError, name, f"{value} does not fit {dtype_name(dtype)}", remedy="convert with .to(dtype)")
+    if dtype.is_floating_point:
+        if not -(2**63) <= value < 2**64:
+            raise complaint(DTypeError, name, f"{brief(value)} does not fit 64 bits", remedy="write it as a float")
+        return value
+    limiting = torch.int64 if wraps else dtype
+    if not torch.iinfo(limiting).min <= value <= torch.iinfo(limiting).max:
+        problem = f"{brief(value)} does not fit {dtype_name(limiting)}"
+        raise complaint(DTypeError, name, problem, remedy="convert with .to(dtype)")
     return torch.tensor(value).to(dtype).item()
+
+
+def as_float(name: str, argument: str, value: object) -> float:
+    """A number that a function takes besides its operands. Raises DTypeError for anything else."""
+    number = value.item() if isinstance(value, numpy.generic) else value
+    if not isinstance(number, (int, float)):
+        raise complaint(DTypeError, name, f"{argument} is a number, not {brief(value)}")
+    return float(held(name, number, torch.float64) if isinstance(number, int) else number)
 
 
 def broadcast(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -136,15 +177,17 @@ def normalise_dim(name: str, dim: int, ndim: int, x: Tensor) -> int:
     """`dim` counted from the front; a 0-d tensor has dimension 0, as in torch. Raises ShapeError when out of range."""
     index = as_index(dim)
     if index is None:
-        raise complaint(ShapeError, name, f"a dimension is an integer, not {brief(dim)}", x)
+        problem = f"a dimension is an integer, not {brief(dim)}"
+        raise complaint(ShapeError, name, problem, x, remedy="write dim=-1 for the last one")
     if not -max(ndim, 1) <= index < max(ndim, 1):
-        raise complaint(ShapeError, name, f"dimension {index} does not exist, there are {ndim}", x)
+        problem = f"dimension {index} does not exist, there are {ndim}"
+        raise complaint(ShapeError, name, problem, x, remedy=range_of_dims(ndim))
     return index % ndim if ndim else 0
 
 
 def normalise_dims(name: str, dim: int | Sequence[int], x: Tensor) -> tuple[int, ...]:
     """One dimension or several, counted from the front, in the order given. Raises ShapeError."""
-    entries = dim if isinstance(dim, Sequence) else (dim,)
+    entries = dim if isinstance(dim, Sequence) and not isinstance(dim, str) else (dim,)
     found = tuple(normalise_dim(name, d, x.ndim, x) for d in entries)
     if len(set(found)) != len(found):
         raise complaint(ShapeError, name, f"a dimension appears twice in {brief(dim)}", x)

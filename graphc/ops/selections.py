@@ -10,7 +10,7 @@ import torch
 from graphc.errors import DTypeError
 from graphc.expr import Expr, Operand, call, literal, select
 from graphc.ir import Arg, Sample, Tensor, TensorLike, TorchCall, apply, complaint, function
-from graphc.ops.operands import as_tensor, broadcast, operands
+from graphc.ops.operands import as_tensor, broadcast, operands, plain
 from graphc.ops.pointwise import Binary, Pointwise, Unary
 from graphc.types import Array, TensorType, dtype_name
 
@@ -143,6 +143,7 @@ def clamp(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None =
     """x limited to [min, max], where None is no limit. Limits are numbers or tensors."""
     if min is None and max is None:
         raise complaint(DTypeError, "clamp", "needs min, max or both", as_tensor("clamp", x))
+    min, max = (limit if limit is None else plain(limit) for limit in (min, max))
     limits = [limit for limit in (min, max) if limit is not None]
     base, *_ = operands("clamp", x, *limits, wraps=False)
     if all(isinstance(limit, (int, float)) for limit in limits):
@@ -162,6 +163,7 @@ def where(condition: TensorLike, x: TensorLike, y: TensorLike) -> Tensor:
     """x where `condition` (bool) holds, else y; all three broadcast."""
     mask = as_tensor("where", condition)
     if mask.dtype is not torch.bool:
-        raise complaint(DTypeError, "where", f"the condition is {dtype_name(mask.dtype)}, not bool", mask)
+        problem = f"the condition is {dtype_name(mask.dtype)}, not bool"
+        raise complaint(DTypeError, "where", problem, mask, remedy="make it a comparison, such as x > 0")
     a, b = operands("where", x, y, wraps=False)
     return apply(Where(), *broadcast("where", [mask, a, b]))

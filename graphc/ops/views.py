@@ -294,13 +294,15 @@ def reshape(x: TensorLike, shape: Size | Sequence[Size]) -> Tensor:
     sizes = _sizes("reshape", shape, tensor)
     unknown = [d for d, size in enumerate(sizes) if isinstance(size, int) and size == -1]
     if len(unknown) > 1:
-        raise complaint(ShapeError, "reshape", "only one size can be -1", tensor)
+        remedy = "write the others as numbers, or as x.shape[0]"
+        raise complaint(ShapeError, "reshape", "only one size can be -1", tensor, remedy=remedy)
     if unknown:
         known = dims.product(size for d, size in enumerate(sizes) if d != unknown[0])
         rest = None if isinstance(known, int) and known == 0 else dims.divide(tensor.type.numel, known)
         if rest is None:
             problem = f"{tensor.type.numel} elements are not a multiple of {known} for every value of the sizes"
-            raise complaint(ShapeError, "reshape", problem, tensor)
+            remedy = "choose sizes whose product divides the number of elements"
+            raise complaint(ShapeError, "reshape", problem, tensor, remedy=remedy)
         sizes[unknown[0]] = rest
     if same_shape(tensor.shape, sizes):
         return tensor
@@ -336,7 +338,8 @@ def _broadcast(name: str, x: TensorLike, shape: Sequence[Size]) -> Tensor:
     sizes = _sizes(name, shape, tensor)
     added = len(sizes) - tensor.ndim
     if added < 0:
-        raise complaint(ShapeError, name, f"{tensor.ndim} dimensions do not broadcast to {len(sizes)}", tensor)
+        problem = f"{tensor.ndim} dimensions do not broadcast to {len(sizes)}"
+        raise complaint(ShapeError, name, problem, tensor, remedy="name a size for each dimension; -1 keeps it")
     for d, size in enumerate(sizes):
         if isinstance(size, int) and size == -1:
             if d < added:
@@ -388,9 +391,8 @@ def squeeze(x: TensorLike, dim: int | Sequence[int] | None = None) -> Tensor:
     for d in named if tensor.ndim else ():
         if isinstance(tensor.shape[d], Dim):
             problem = f"cannot decide whether dimension {d} of size {tensor.shape[d]} is 1"
-            raise complaint(
-                ShapeError, "squeeze", problem, tensor, remedy="name the dimensions to drop, or use reshape"
-            )
+            remedy = "name the dimensions to drop, as in x.squeeze(-1), or use reshape"
+            raise complaint(ShapeError, "squeeze", problem, tensor, remedy=remedy)
     return reshape(tensor, [size for d, size in enumerate(tensor.shape) if d not in named or not dims.same(size, 1)])
 
 
@@ -428,7 +430,8 @@ def stack(tensors: Sequence[TensorLike], dim: int = 0) -> Tensor:
 
 def _parts(name: str, tensors: Sequence[TensorLike]) -> list[Tensor]:
     if not isinstance(tensors, Sequence) or isinstance(tensors, str) or not tensors:
-        raise complaint(ShapeError, name, f"takes a non-empty list of tensors, not {brief(tensors)}")
+        problem = f"takes a non-empty list of tensors, not {brief(tensors)}"
+        raise complaint(ShapeError, name, problem, remedy=f"write graphc.{name}([a, b], dim)")
     parts = [as_tensor(name, tensor) for tensor in tensors]
     dtype = result_dtype(parts)
     return [part.to(dtype) for part in parts]

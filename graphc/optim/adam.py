@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
+from graphc.errors import StateError, brief
 from graphc.ir import Tensor
 from graphc.optim.optimizer import Optimizer
 from graphc.optim.rates import LearningRate
@@ -34,6 +35,8 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params)
         self.rate = self._rate(lr)
+        if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+            raise StateError(f"{type(self).__name__}: betas are two numbers, such as (0.9, 0.999), not {brief(betas)}")
         self.beta1 = self._hyper("beta1", betas[0], below=1.0)
         self.beta2 = self._hyper("beta2", betas[1], below=1.0)
         self.eps = self._hyper("eps", eps)

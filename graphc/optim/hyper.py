@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
-from graphc.errors import StateError, brief
+import torch
+
+from graphc.errors import StateError, brief, type_name
+from graphc.ir import Tensor
 
 __all__ = ["number"]
 
@@ -15,12 +18,15 @@ def number(owner: str, name: str, value: object, low: float = 0.0, high: float =
     Raises StateError otherwise, also for what is no number.
     """
     try:
-        found = float(value)  # type: ignore[arg-type]  # that is the question
-    except (TypeError, ValueError):
+        found = math.nan if isinstance(value, (str, bytes)) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
         found = math.nan
     above = found >= low if ends[0] == "[" else found > low
     below = found <= high if ends[1] == "]" else found < high
     if not (above and below):
         limits = f"{low:g} or more" if high == math.inf else f"in {ends[0]}{low:g}, {high:g}{ends[1]}"
-        raise StateError(f"{owner}: {name} is {limits}, not {brief(value)}")
+        shown = f"a {type_name(value)}, {value!r}" if isinstance(value, Tensor) else brief(value)
+        shown += f" ({type_name(value)})" * isinstance(value, (str, list, tuple, torch.Tensor))
+        remedy = "" if isinstance(value, (int, float)) else ". Give one number, or for a rate that changes a function"
+        raise StateError(f"{owner}: {name} is {limits}, not {shown}{remedy}")
     return found

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 
-from graphc.errors import GradientError, StateError
+from graphc.errors import GradientError, StateError, brief, explained, type_name
 from graphc.gradient import grad
 from graphc.ir import Node, Role, Tensor, complaint
 from graphc.optim.hyper import number
@@ -24,10 +24,17 @@ __all__ = ["Optimizer"]
 # What people reach for because torch has it, and what graphc does instead.
 _ELSEWHERE = {
     "step": "A compiled program steps: graphc.compile(inputs, loss, optimizer.minimize(loss)), then call or fit it",
-    "zero_grad": "Gradients are graph and never accumulate between calls",
-    "param_groups": "Give each group an optimizer of its own, and merge their updates with |",
-    "state_dict": "Slots and hyper-parameters live in the program's State: program.state",
+    "zero_grad": "Leave it out: gradients are graph and never accumulate between calls",
+    "param_groups": "Give each group an optimizer of its own, and merge their updates with |; the learning rate is "
+    "optimizer.lr.value, or state['lr']",
+    "add_param_group": "Give each group an optimizer of its own, and merge their updates with |",
+    "state_dict": "Slots and hyper-parameters live in the program's State: program.state, program.save(path)",
+    "load_state_dict": "Slots and hyper-parameters live in the program's State: program.state, program.load(path)",
 }
+
+
+_OPTIONS = ("momentum", "weight_decay", "dampening")
+"""What is left out of the graph if it is 0."""
 
 
 class Optimizer:
@@ -48,6 +55,11 @@ class Optimizer:
     gamma: Variable
     warmup_steps: Variable
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if cls.__module__.startswith("graphc.") and "__init__" in vars(cls):  # those of users say what Python says
+            cls.__init__ = explained(cls.__init__, of_class=True)  # type: ignore[method-assign]
+
     def __init__(self, params: Iterable[Parameter]) -> None:
         self.params = _checked(type(self).__name__, params)
         # Slots have the parameters' dtypes; taking the nodes fixes these.
@@ -57,13 +69,31 @@ class Optimizer:
         remedy = f" {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
         raise AttributeError(f"graphc.optim.{type(self).__name__} has no {name!r}.{remedy}")
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if isinstance(vars(self).get(name), Variable) and not isinstance(value, Variable):
+            # Programs read the variable: a number in its place would change nothing.
+            kind = type(self).__name__
+            raise AttributeError(
+                f"{kind}: {name!r} is a variable of the programs, not {brief(value)}. Set its value, with "
+                f"optimizer.{name}.value = {brief(value)}, or state[{name!r}] in a State"
+            )
+        if name in _OPTIONS and name in vars(self) and value is not None and not isinstance(value, Variable):
+            problem = f"{type(self).__name__}: {name!r} was 0 when the optimizer was made, and is in no program"
+            raise AttributeError(f"{problem}. Make the optimizer with {name}={brief(value)}")
+        super().__setattr__(name, value)
+
+    @explained
     def minimize(self, loss: Tensor) -> Updates:
         """The values after one step down the gradient of `loss`, a floating tensor of one element.
 
         A parameter on which the loss does not depend stays out of it, weight decay included, as torch skips parameters
         without a gradient. Raises GradientError, also when the loss depends on none.
         """
-        gradients = grad(loss, self.params)
+        try:
+            gradients = grad(loss, self.params)
+        except GradientError as error:
+            error.args = (f"{type(self).__name__}.minimize: {error}",)
+            raise
         reached = _reached(loss.node)
         paired = {
             parameter: gradient
@@ -74,7 +104,8 @@ class Optimizer:
             names = ", ".join(repr(parameter.name) for parameter in self.params[:3])
             more = ", …" if len(self.params) > 3 else ""
             problem = f"the loss depends on none of the optimizer's {len(self.params)} parameters ({names}{more})"
-            raise complaint(GradientError, f"{type(self).__name__}.minimize", problem)
+            remedy = "build the loss with the parameters of this optimizer; only floating values have gradients"
+            raise complaint(GradientError, f"{type(self).__name__}.minimize", problem, remedy=remedy)
         return Updates(self.update(paired))
 
     def update(self, gradients: Mapping[Parameter, Tensor]) -> dict[Variable, Tensor]:
@@ -94,7 +125,7 @@ class Optimizer:
 
     def _option(self, name: str, value: float) -> Variable | None:
         """A hyper-parameter that 0 leaves out of the graph."""
-        return self._hyper(name, value) if value else None
+        return self._hyper(name, value) if isinstance(value, str) or value else None
 
     def _rate(self, lr: LearningRate) -> Tensor:
         """The learning rate of the present step. It counts steps if it is a function of them."""
@@ -134,8 +165,11 @@ def _zeros_like(parameter: Parameter, generator: torch.Generator | None) -> Arra
 
 def _checked(kind: str, params: Iterable[Parameter]) -> tuple[Parameter, ...]:
     if isinstance(params, (Tensor, torch.Tensor)) or not isinstance(params, Iterable):
-        problem = f"params is a {type(params).__name__}"
+        problem = f"params is a {type_name(params)}"
         raise complaint(StateError, kind, problem, remedy="give a list of parameters, or net.parameters()")
+    if hasattr(params, "named_parameters"):
+        problem = f"params is a {type_name(params)}, a module"
+        raise complaint(StateError, kind, problem, remedy="give net.parameters()")
     found = tuple(params)
     for each in found:
         if isinstance(each, dict):
@@ -145,11 +179,17 @@ def _checked(kind: str, params: Iterable[Parameter]) -> tuple[Parameter, ...]:
         if not isinstance(each, Parameter):
             problem = f"params has a {type(each).__module__}.{type(each).__qualname__} in it"
             raise complaint(StateError, kind, problem, remedy="give graphc Parameters, such as net.parameters()")
+        if not each.dtype.is_floating_point:
+            problem = f"params has {each.name!r}, which is {each.type}, and only floating parameters are trained"
+            raise complaint(StateError, kind, problem, remedy="give it floating values, such as torch.zeros(3)")
     if not found:
-        raise complaint(StateError, kind, "params is empty", remedy="an exhausted generator is, too")
+        raise complaint(
+            StateError, kind, "params is empty", remedy="an exhausted generator is, too: give net.parameters() itself"
+        )
     twice = [parameter.name for parameter, count in Counter(found).items() if count > 1]
     if twice:
-        raise complaint(StateError, kind, f"params has {', '.join(map(repr, twice))} more than once")
+        problem = f"params has {', '.join(map(repr, twice))} more than once"
+        raise complaint(StateError, kind, problem, remedy="list each once")
     return found
 
 

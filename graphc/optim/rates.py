@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from graphc.errors import StateError, brief
+from graphc.errors import StateError, brief, explained
 from graphc.ir import Tensor, complaint
 from graphc.optim.hyper import number
 from graphc.state import Variable
@@ -133,3 +133,7 @@ class Warmup(Rate):
         steps = owner.hyper("warmup_steps", self.steps)
         then = owner.rate(self.then, (step - steps).maximum(0.0))
         return then * ((step + 1.0) / steps).minimum(1.0)
+
+
+for _rate in (Cosine, StepDecay, Exponential, Warmup):
+    _rate.__init__ = explained(_rate.__init__, of_class=True)  # type: ignore[method-assign]

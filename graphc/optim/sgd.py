@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from graphc.errors import StateError
+from graphc.errors import StateError, brief
 from graphc.ir import Tensor
 from graphc.ops import where
 from graphc.optim.optimizer import Optimizer
@@ -38,7 +38,10 @@ class SGD(Optimizer):
         self.weight_decay = self._option("weight_decay", weight_decay)
         self.dampening: Variable | None = None
         if nesterov and (self.momentum is None or dampening):
-            raise StateError("SGD: nesterov needs momentum, and dampening = 0")
+            raise StateError(
+                f"SGD: nesterov needs momentum, and dampening = 0, not momentum={brief(momentum)} and "
+                f"dampening={brief(dampening)}. Write momentum=0.9"
+            )
         self.nesterov = nesterov
         if self.momentum is not None:
             self.momentum_buffer = self._slots("momentum_buffer")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from graphc.errors import CompileError
+from graphc.errors import CompileError, one_line, type_name
 from graphc.ir import Tensor, complaint
 from graphc.state import Variable
 
@@ -28,7 +28,8 @@ class Updates(Mapping[Variable, Tensor]):
 
     def __or__(self, other: Mapping[Variable, Tensor]) -> Updates:
         if not isinstance(other, Mapping):
-            return NotImplemented
+            problem = f"updates | {type_name(other)}: updates are merged with other updates"
+            raise TypeError(f"{problem}, as optimizer.minimize(loss) gives them, or with a mapping")
         twice = [variable.name for variable in other if variable in self._values]
         if twice:
             problem = f"both sides update {', '.join(map(repr, twice))}, and a step gives a variable one new value"
@@ -40,4 +41,4 @@ class Updates(Mapping[Variable, Tensor]):
         return Updates(other) | self
 
     def __repr__(self) -> str:
-        return f"<updates of {', '.join(variable.name for variable in self._values) or 'nothing'}>"
+        return f"<updates of {', '.join(one_line(variable.name) for variable in self._values) or 'nothing'}>"

@@ -15,6 +15,7 @@ from graphc.ir.rewrite import rewrite, rule
 from graphc.ops.leaves import constant
 from graphc.ops.selections import where
 from graphc.ops.softmax import LogSoftmax, LogSumExp, Softmax
+from graphc.passes.canonicalise import mean_as_sum
 
 __all__ = ["decompose"]
 
@@ -67,4 +68,4 @@ def log_sum_exp_in_parts(n: Node) -> Tensor | None:
     return None
 
 
-RULES = (softmax_in_parts, log_softmax_in_parts, log_sum_exp_in_parts)
+RULES = (mean_as_sum, softmax_in_parts, log_softmax_in_parts, log_sum_exp_in_parts)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphc.errors import CompileError
+from graphc.errors import CompileError, type_name
 from graphc.ir import Tensor
 
 __all__ = ["Form"]
@@ -29,17 +29,23 @@ class Form:
             return Form(("output" if value.shape else "loss",), None), [value]
         if isinstance(value, Mapping):
             if not all(isinstance(name, str) for name in value):
-                raise CompileError(f"outputs are named by strings, not by {list(value)}")
+                raise CompileError(
+                    f"compile: outputs are named by strings, not by {list(value)}; write a string for each name"
+                )
             form, tensors = Form(tuple(value), dict), list(value.values())
         elif isinstance(value, (list, tuple)):
             form, tensors = Form(tuple(f"output{i}" for i in range(len(value))), type(value)), list(value)
         else:
+            remedy = "; call it, as in net(x), and give the tensors that it returns" if callable(value) else ""
             raise CompileError(
-                f"outputs are a tensor, a list, a tuple or a dict of tensors, not {type(value).__name__}"
+                f"compile: outputs are a tensor, a list, a tuple or a dict of tensors, not {type_name(value)}{remedy}"
             )
         for name, tensor in zip(form.names, tensors, strict=True):
             if not isinstance(tensor, Tensor):
-                raise CompileError(f"output {name!r} is a {type(tensor).__name__}, not a symbolic tensor")
+                raise CompileError(
+                    f"compile: output {name!r} is a {type_name(tensor)}, not a symbolic tensor; a value that is fixed "
+                    "is graphc.constant(value)"
+                )
         return form, tensors
 
     def pack(self, values: Sequence[Any]) -> Any:

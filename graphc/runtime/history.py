@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from graphc.errors import InputError
+from graphc.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,7 +47,7 @@ class History:
         return name in self.metrics
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.metrics.items() if values)
+        last = ", ".join(f"{one_line(name)} {values[-1]:.4g}" for name, values in self.metrics.items() if values)
         return f"<History: {self.epochs} epochs in {sum(self.seconds):.2f} s{f'; last {last}' if last else ''}>"
 
     def to_dict(self) -> dict[str, list[float]]:
@@ -66,7 +66,7 @@ class History:
             axes.plot(
                 range(1, len(values) + 1),
                 values,
-                label=name.replace("_", " "),
+                label=one_line(name).replace("_", " "),
                 marker="o" if len(values) == 1 else None,
             )
         if log and any(value > 0 for values in self.metrics.values() for value in values):
@@ -74,7 +74,8 @@ class History:
         axes.set_xlabel("epoch")
         axes.grid(alpha=0.3)
         if self.metrics:
-            axes.legend(frameon=False)
+            for text in axes.legend(frameon=False).get_texts():
+                text.set_parse_math(False)  # names are only text: two dollars would make one a formula
         if path is not None:
             figure.savefig(path, dpi=150)
         return figure

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from types import MappingProxyType
 
 import torch
@@ -18,9 +18,10 @@ from graphc.backends.c.machine import bandwidth, peak
 from graphc.backends.c.plan import Task
 from graphc.backends.c.profile import TimedStep
 from graphc.backends.executable import Executable
+from graphc.backends.threads import Threads, thread_count
 from graphc.errors import CompileError, InputError, StateError, brief, compose
 from graphc.ir import Cell, Node
-from graphc.runtime.runner import Threads
+from graphc.ir.lazy import lazy
 from graphc.state import State
 from graphc.types import Array
 
@@ -79,12 +80,12 @@ class Profile:
     peak: float
     bandwidth: float
 
-    @cached_property
+    @lazy
     def step(self) -> float:
         """Seconds of a step."""
         return sum(row.seconds for row in self.rows)
 
-    @cached_property
+    @lazy
     def floor(self) -> float:
         """Seconds that a step of these kernels needs at least."""
         return sum(row.floor for row in self.rows)
@@ -122,7 +123,8 @@ def profile(
     """Measure a step on `state`, which changes, and `call`, which makes one from Python on the same State."""
     native = executable.native if isinstance(executable, ByDevice) else executable
     if not isinstance(native, NativeExecutable):
-        problem = "only native code is measured, and this program runs otherwise"
+        kind = type(native).__name__.removesuffix("Executable").lower()
+        problem = f"only native code is measured, and this program runs on the backend {kind!r}"
         raise CompileError(compose("profile", problem, remedy='compile it with backend="c"'))
     if state.device.type != "cpu":
         raise StateError(compose("profile", f"only native code is measured, and the State is on {state.device}"))
@@ -130,7 +132,7 @@ def profile(
         raise InputError(compose("profile", f"seconds is a positive number, not {brief(seconds)}"))
     with torch.inference_mode(False), torch.no_grad():
         timed = TimedStep(native, sizes, state, inputs)
-        with Threads(threads or timed.threads or torch.get_num_threads()):
+        with Threads(threads or timed.threads or thread_count()):
             found = timed.measure(seconds)
         added = _time(call, seconds / 4) - found.enter - sum(found.tasks) - found.leave
     plan = native.plan

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
-from typing import Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from graphc.backends.by_device import ByDevice
 from graphc.backends.c import NativePlan
 from graphc.backends.executable import Executable
+from graphc.backends.nancheck import CheckedExecutable
 from graphc.backends.torch_plan import TorchExecutable
+from graphc.errors import InputError, brief, explained, one_line
 from graphc.ir import Graph
+from graphc.ir.elsewhere import PROGRAMS_ELSEWHERE, missing
+from graphc.ir.lazy import lazy
 from graphc.memory import MemoryPlan
+from graphc.runtime.checkpoint import read_checkpoint, values_for, write_checkpoint
 from graphc.runtime.form import Form
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.runtime.profile import Profile, profile
 from graphc.runtime.progress import progress_bar
 from graphc.runtime.report import explain, summarise
+from graphc.runtime.resume import saver_for
 from graphc.runtime.runner import Runner
 from graphc.runtime.stage import Stage
 from graphc.runtime.training import Epoch, evaluate, fit
@@ -57,6 +64,18 @@ class Program(Runner):
         self._form = form
         self._make_evaluation = make_evaluation
 
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_") and "_make_evaluation" in vars(self):
+            is_now = f" is {brief(getattr(self, name))} and" if name in ("backend", "training", "threads") else ""
+            problem = f"a program is what it was compiled as: its {name!r}{is_now} cannot be set"
+            raise AttributeError(f"{problem}; {_other(name)}")
+        super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # type checkers report unknown attributes themselves
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise missing(f"{type(self).__name__!r} object", name, dir(type(self)), PROGRAMS_ELSEWHERE)
+
     # What a user reads.
 
     @property
@@ -67,7 +86,8 @@ class Program(Runner):
     @property
     def torch_plan(self) -> TorchExecutable | None:
         """The plan of torch calls: what runs, or what would run where native code cannot. None if there is neither."""
-        executable = self._executable.other if isinstance(self._executable, ByDevice) else self._executable
+        executable = self._unchecked
+        executable = executable.other if isinstance(executable, ByDevice) else executable
         return executable if isinstance(executable, TorchExecutable) else None
 
     @property
@@ -98,7 +118,16 @@ class Program(Runner):
         arrays = self.check_inputs(inputs, state)
         twin = state.copy()
         sizes = self._signature.bind(arrays)
-        return profile(self._executable, sizes, twin, arrays, self._threads, seconds, lambda: self(*arrays, state=twin))
+        return profile(self._unchecked, sizes, twin, arrays, self._threads, seconds, lambda: self(*arrays, state=twin))
+
+    @property
+    def nancheck(self) -> bool:
+        """Whether each step is evaluated node by node first, and stops where NaN or infinity appears."""
+        return isinstance(self._executable, CheckedExecutable)
+
+    @property
+    def _unchecked(self) -> Executable:
+        return self._executable.inner if isinstance(self._executable, CheckedExecutable) else self._executable
 
     def _stage(self, kind: type[_T]) -> _T | None:
         return next((stage.value for stage in self.stages if isinstance(stage.value, kind)), None)
@@ -108,9 +137,12 @@ class Program(Runner):
         return self._form.names
 
     def __repr__(self) -> str:
-        inputs = ", ".join(f"{n}: {t}" for n, t in zip(self._signature.names, self._signature.types, strict=True))
+        names, types = self._signature.names, self._signature.types
+        inputs = ", ".join(f"{one_line(n)}: {t}" for n, t in zip(names, types, strict=True))
+        outputs = ", ".join(map(one_line, self._form.names))
         updates = f", {len(self._updated)} updates" if self._updated else ""
-        return f"<graphc program ({inputs}) -> {', '.join(self._form.names)}{updates}; {self.backend} backend>"
+        checked = ", nancheck" if self.nancheck else ""
+        return f"<graphc program ({inputs}) -> {outputs}{updates}; {self.backend} backend{checked}>"
 
     # Running.
 
@@ -126,6 +158,7 @@ class Program(Runner):
         with DeferredInterrupt(), state.updating(self._updated):
             return self._form.pack(self.step(inputs, state))
 
+    @explained
     def fit(
         self,
         *data: object,
@@ -137,6 +170,9 @@ class Program(Runner):
         validation: Sequence[object] | None = None,
         on_epoch: Callable[[Epoch], object] | None = None,
         progress: bool | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: float = 60.0,
+        resume: bool = False,
     ) -> History:
         """Run the program over `data`, batch by batch, `epochs` times; returns the means of each epoch.
 
@@ -146,8 +182,19 @@ class Program(Runner):
         `validation` is a tuple like `data`, on which the outputs are evaluated after each epoch, without updates and
         dropout. `on_epoch` is called with an `Epoch`, which can set hyper-parameters and stop. `progress` shows a bar;
         None means if standard error is a terminal. Ctrl-C ends the run between two steps.
-        Outputs that are not scalars are computed but not recorded. Raises InputError and StateError.
+        Outputs that are not scalars are computed but not recorded.
+
+        `checkpoint` is a file that gets everything needed to go on: every `checkpoint_every` seconds, on Ctrl-C, and at
+        the end. With `resume`, a run whose file is there goes on where it was, in the middle of an epoch too, and ends
+        with the bits that it would have had; `epochs` may be larger than before. Raises InputError, StateError and
+        CheckpointError.
         """
+        state = self._checked(state)
+        saving = None
+        if checkpoint is not None:
+            saving = partial(saver_for, checkpoint, checkpoint_every, resume, self.declared, state)
+        elif resume:
+            raise InputError("fit: resume=True goes on with the run of a file; name it with checkpoint=path")
         return fit(
             self,
             data,
@@ -155,12 +202,40 @@ class Program(Runner):
             epochs=epochs,
             shuffle=shuffle,
             seed=seed,
-            state=self._checked(state),
+            state=state,
             validation=None if validation is None else (self.evaluation, validation),
             on_epoch=on_epoch,
             reporting=partial(progress_bar, show=progress),
+            saving=saving,
         )
 
+    def save(self, path: str | os.PathLike[str], *, state: State | None = None) -> None:
+        """Write the values of `state`, the default one if None, to a safetensors file: parameters under torch's names,
+        and all else that training goes on from.
+
+        The file is the new one or the old one, whatever happens, and on disk when this returns. Raises CheckpointError,
+        and StateError while another call updates the State.
+        """
+        state = self._checked(state)
+        cells = self.declared.cells
+        with state.updating(frozenset(cells)):
+            write_checkpoint(path, cells, state.read)
+
+    def load(self, path: str | os.PathLike[str], *, state: State | None = None, strict: bool = True) -> None:
+        """Read what `save` or `fit(checkpoint=...)` wrote into `state`, the default one if None.
+
+        A torch state dict that was saved as safetensors will do for a program without updates. What the program has no
+        use for, such as the slots of an optimizer, is left; but with `strict`, values that are missing and parameters
+        that the program does not have are errors. Nothing of the file is executed, and if it is refused the State is as
+        it was. Raises CheckpointError, and StateError while another call updates the State.
+        """
+        state = self._checked(state)
+        values = values_for(read_checkpoint(path), self.declared.cells, strict)
+        with DeferredInterrupt(), state.updating(frozenset(values)):
+            for cell, value in values.items():
+                state.read(cell).copy_(value)
+
+    @explained
     def evaluate(self, *data: object, batch_size: int | None = None, state: State | None = None) -> dict[str, float]:
         """Means of the scalar outputs over `data`, weighted by samples, without updates; in one batch if None.
 
@@ -168,7 +243,14 @@ class Program(Runner):
         """
         return evaluate(self.evaluation, data, batch_size, self._checked(state))
 
-    @cached_property
+    @lazy
     def evaluation(self) -> Program:
         """The same outputs without updates and dropout, over the same State: what `fit` runs on validation data."""
         return self._make_evaluation() if self._updated or self.training else self
+
+
+def _other(name: str) -> str:
+    """What to do instead of setting an attribute of a program."""
+    if name == "state":
+        return "pass program(..., state=s) or program.fit(..., state=s)"
+    return PROGRAMS_ELSEWHERE.get(name, f"compile another, with graphc.compile(..., {name}=...)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphc.backends.c import NativePlan, Relayout
+from graphc.errors import one_line
 from graphc.ir import Graph, Role
 from graphc.memory import MemoryPlan
 from graphc.ops import Pack
@@ -19,8 +20,8 @@ def summarise(program: Runner, outputs: Sequence[str], backend: str, training: b
     """A few lines: inputs, outputs, mode, cells, nodes by stage, calls, scratch memory, time to compile."""
     inputs = zip(program.input_names, program.input_types)
     lines = [
-        ("inputs", ", ".join(f"{name}: {type_}" for name, type_ in inputs) or "none"),
-        ("outputs", ", ".join(outputs) or "none"),
+        ("inputs", ", ".join(f"{one_line(name)}: {type_}" for name, type_ in inputs) or "none"),
+        ("outputs", ", ".join(map(one_line, outputs)) or "none"),
         ("backend", backend),
         ("mode", "training" if training else "inference"),
     ]
@@ -91,7 +92,7 @@ def _of_calls(schedule: Schedule, memory: MemoryPlan) -> list[str]:
         if isinstance(step.node.op, Pack) and step.node in memory.places
     )
     lines.append("updates that are copied into their cells at the end")
-    lines.extend(f"  {output.name} = {names[output.node]}" for output in memory.copies)
+    lines.extend(f"  {one_line(output.name)} = {names[output.node]}" for output in memory.copies)
     return lines
 
 
@@ -105,7 +106,7 @@ def _of_kernels(native: NativePlan) -> list[str]:
         kernel = task.kernel
         how = f" by {task.contraction}" if task.contraction is not None else ""
         ops = " ".join(f"{names[node]}:{node.op.name}" for node in kernel.nodes) or "copies"
-        kept = [names[node] for node in kernel.stores] + [output.name for output in kernel.writes]
+        kept = [names[node] for node in kernel.stores] + [one_line(output.name) for output in kernel.writes]
         space = " × ".join(map(str, kernel.space)) or "1"
         lines.append(f"  {ops} over {space}{how} -> {', '.join(kept)}")
     lines.append("values that are read in another layout than they are stored in")
@@ -113,7 +114,7 @@ def _of_kernels(native: NativePlan) -> list[str]:
     lines.append("parameters that a call works on in a padded copy")
     lines.extend(f"  {native.label(t.source)} {t.source.type}" for t in native.enter)
     lines.append("updates that are copied into their cells at the end")
-    lines.extend(f"  {output.name} = {names[output.node]}" for output in native.schedule.copied)
+    lines.extend(f"  {one_line(output.name)} = {names[output.node]}" for output in native.schedule.copied)
     return lines
 
 

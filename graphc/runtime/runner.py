@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 from weakref import WeakKeyDictionary
 
 import torch
 
-from graphc.backends.executable import Bound, Executable, Loop
+from graphc.backends.binding import Binding
+from graphc.backends.executable import Bound, Executable, Loop, Position
+from graphc.backends.threads import Threads
 from graphc.errors import InputError, StateError
 from graphc.expr.philox import SHUFFLE, as_int64
 from graphc.ir import Cell, Graph, Role
+from graphc.ir.lazy import lazy
 from graphc.runtime.signature import Signature
 from graphc.state import State
 from graphc.types import Array, TensorType
 
-__all__ = ["Runner", "Threads"]
+__all__ = ["Runner"]
 
 KEPT_BINDINGS = 8
 """How many combinations of sizes keep their workspaces, for each State."""
@@ -64,29 +66,12 @@ class _Pool:
         return sum(bound.nbytes for waiting in list(self.idle.values()) for bound in waiting)
 
 
-class Threads:
-    """Bounds torch's threads for the calls inside."""
-
-    __slots__ = ("_before", "_limit")
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-
-    def __enter__(self) -> None:
-        self._before = torch.get_num_threads()
-        if self._limit != self._before:
-            torch.set_num_threads(self._limit)
-
-    def __exit__(self, *error: object) -> None:
-        if self._limit != self._before:
-            torch.set_num_threads(self._before)
-
-
 class Runner:
     """Immutable and re-entrant: all that changes lives in a State, all scratch in a workspace that one call has."""
 
     def __init__(self, declared: Graph, graph: Graph, executable: Executable, threads: int | None) -> None:
         """`graph` is what passes have made of the `declared` one, which says what inputs and States have to fit."""
+        self.declared = declared
         self.graph = graph
         self._executable = executable
         self._threads = threads
@@ -97,6 +82,12 @@ class Runner:
         self._pools: WeakKeyDictionary[State, _Pool] = WeakKeyDictionary()
         self._pooled = 0
         self._known: dict[tuple[object, ...], tuple[int, ...]] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a program is neither copied nor pickled. program.new_state() makes values of their own for the same "
+            "program; program.graph.save(path) keeps the graph"
+        )
 
     @property
     def state(self) -> State:
@@ -120,10 +111,15 @@ class Runner:
         return self._signature.names
 
     @property
+    def input_places(self) -> tuple[str, ...]:
+        """Where each input is declared, as `file:line`."""
+        return self._signature.places
+
+    @property
     def input_types(self) -> tuple[TensorType, ...]:
         return self._signature.types
 
-    @cached_property
+    @lazy
     def scalar_outputs(self) -> tuple[tuple[int, str], ...]:
         """Position and name of the outputs that are 0-d: those that a History records."""
         outputs = [output for output in self.graph.outputs if output.cell is None]
@@ -132,6 +128,12 @@ class Runner:
     def running(self, state: State) -> AbstractContextManager[None]:
         """Reserves what the program updates in `state` for the calls inside."""
         return state.updating(self._updated)
+
+    def apart(self, data: Sequence[Array], state: State) -> list[Array]:
+        """`data` as it is now: what lies in a value that the program updates is copied."""
+        cells = tuple(self._updated)
+        written = Binding(cells, [state.read(cell) for cell in cells], self._updated, state.moves)
+        return [array.clone() if written.reads_and_writes(array.data_ptr()) else array for array in data]
 
     def reseed(self, seed: int, state: State) -> None:
         """Let random masks depend on `seed` from now on; steps are counted on. The caller has reserved the State."""
@@ -144,7 +146,8 @@ class Runner:
         names = self._signature.names
         if len(inputs) != len(names):
             raise InputError(
-                f"{len(inputs)} inputs given, the program takes {len(names)}: {', '.join(names) or 'none'}"
+                f"{len(inputs)} inputs given, the program takes {len(names)}: {', '.join(names) or 'none'}. "
+                f"Give them one by one and in order: program({', '.join(names)})"
             )
         device = state.device
         arrays = [self._signature.convert(position, value, device) for position, value in enumerate(inputs)]
@@ -153,29 +156,33 @@ class Runner:
 
     def step(self, inputs: Sequence[object], state: State) -> Sequence[Array]:
         """One run; outputs as a sequence. The caller has reserved the State."""
-        arrays, sizes = self._enter(inputs, state)
-        pool = self._pool if state is self._state else self._pool_of(state)
-        bound = pool.take(sizes)
-        if bound is None or not bound.is_current(state):
-            bound = self._bind(sizes, state)
-            if pool is not self._pool:
-                self._make_room(state, bound.nbytes)
-        start, stop = bound.written
-        for array in arrays:
-            if start <= array.data_ptr() < stop and bound.reads_and_writes(array.data_ptr()):
-                arrays = [array.clone() for array in arrays]
-                break
-        run, kind = bound.run, state.device.type
-        if kind in AUTOCASTING and torch.is_autocast_enabled(kind):
-            run = torch.autocast(kind, enabled=False)(run)  # dtypes are those that were declared
-        limit = self._threads or bound.threads
-        if limit is None:
-            results = run(*arrays)
-        else:
-            with Threads(limit):
+        try:
+            arrays, sizes = self._enter(inputs, state)
+            pool = self._pool if state is self._state else self._pool_of(state)
+            bound = pool.take(sizes)
+            if bound is None or not bound.is_current(state):
+                bound = self._bind(sizes, state)
+                if pool is not self._pool:
+                    self._make_room(state, bound.nbytes)
+            start, stop = bound.written
+            for array in arrays:
+                if start <= array.data_ptr() < stop and bound.reads_and_writes(array.data_ptr()):
+                    arrays = [array.clone() for array in arrays]
+                    break
+            run, kind = bound.run, state.device.type
+            if kind in AUTOCASTING and torch.is_autocast_enabled(kind):
+                run = torch.autocast(kind, enabled=False)(run)  # dtypes are those that were declared
+            limit = self._threads or bound.threads
+            if limit is None:
                 results = run(*arrays)
-        pool.put(sizes, bound)
-        return results
+            else:
+                with Threads(limit):
+                    results = run(*arrays)
+            pool.put(sizes, bound)
+            return results
+        except RuntimeError:
+            self.check_inputs(inputs, state)  # shapes were known; an input may only stand for others, as in torch.vmap
+            raise
 
     def bind_batches(self, data: Sequence[Array], batch: int) -> list[dict[str, int]]:
         """The symbolic sizes of a batch of checked `data`, and of the last one.
@@ -188,16 +195,16 @@ class Runner:
         return [self._signature.bind([array[:rows] for array in data]) for rows in (batch, last)]
 
     def loop(
-        self, data: Sequence[Array], batch: int, epochs: int, first: int, seed: int | None, state: State
+        self, data: Sequence[Array], batch: int, epochs: int, start: Position, seed: int | None, state: State
     ) -> Loop | None:
-        """A run over checked `data` that needs no Python between steps, from epoch `first` on; None if there is none.
+        """A run over checked `data` that needs no Python between steps, from `start` on; None if there is none.
 
         `seed` shuffles, None does not. Raises InputError for a batch that the graph cannot take.
         """
         batch = min(batch, len(data[0]))
         sizes = self.bind_batches(data, batch)
         shuffle = None if seed is None else (seed, SHUFFLE)
-        return self._executable.loop(sizes, state, data, batch, epochs, first, shuffle)
+        return self._executable.loop(sizes, state, data, batch, epochs, start, shuffle)
 
     def advance(self, loop: Loop, epochs: int) -> None:
         """Let a loop go on for a while. The caller has reserved the State."""

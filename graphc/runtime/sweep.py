@@ -75,9 +75,7 @@ class Run:
         if not isinstance(hyper, (Mapping, NoneType)):
             raise StateError(f"hyper is a {type_name(hyper)}, not a mapping such as {{'lr': 0.1}}")
         self.hyper: dict[str | Variable, float] = dict(check_hypers(given, (hyper or {}).items()))
-        if on_epoch is not None and not callable(on_epoch):
-            raise InputError(f"on_epoch is a {type_name(on_epoch)}, which cannot be called")
-        arrays, _ = check(program, data, batch_size, epochs, seed, given, self._held_out)
+        arrays, _ = check(program, data, batch_size, epochs, seed, given, self._held_out, shuffle, on_epoch)
         if state is None and seed >= 2**64:
             raise InputError(f"a seed of initial values is below 2⁶⁴; {seed} is not")
         parameters = sum(cell.value.numel() for cell in program.graph.cells)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
 import torch
 
-from graphc.backends.executable import Loop
+from graphc.backends.executable import Loop, Position
+from graphc.capacity import need
 from graphc.dims import Dim, same
-from graphc.errors import InputError, StateError, brief
+from graphc.errors import InputError, NonFiniteError, StateError, brief, type_name
 from graphc.ir import Role
 from graphc.runtime.history import History
-from graphc.runtime.interrupt import DeferredInterrupt
+from graphc.runtime.interrupt import Cancelled, DeferredInterrupt
 from graphc.runtime.progress import Reporter
+from graphc.runtime.resume import Saver
 from graphc.runtime.runner import Runner
 from graphc.runtime.shuffle import permutation
 from graphc.state import State, Variable
 from graphc.types import Array
 
 __all__ = ["Epoch", "check", "check_hypers", "evaluate", "fit"]
+
+START = Position()
 
 GATHERED_BYTES = 1 << 26
 """How much shuffled data is gathered at a time."""
@@ -83,18 +87,26 @@ def check(
     seed: int,
     state: State,
     validation: tuple[Runner, Sequence[object]] | None,
+    shuffle: bool = True,
+    on_epoch: Callable[[Epoch], object] | None = None,
 ) -> tuple[list[Array], list[Array] | None]:
     """What `fit` is given, checked: data and validation data as tensors. Raises InputError and StateError."""
-    _check_count("batch_size", batch_size, 1)
-    _check_count("epochs", epochs, 0)
-    _check_count("seed", seed, 0)
+    _check_count("fit", "batch_size", batch_size, 1)
+    _check_count("fit", "epochs", epochs, 0)
+    _check_count("fit", "seed", seed, 0)
+    if not isinstance(shuffle, bool):
+        raise InputError(f"fit: shuffle is True or False, not {brief(shuffle)}")
+    if on_epoch is not None and not callable(on_epoch):
+        raise InputError(
+            f"fit: on_epoch is a {type_name(on_epoch)}, which cannot be called: give one function of the Epoch"
+        )
     for cell in program.graph.cells:
         state.read(cell)
-    arrays = _batched(program, data, state, "data")
+    arrays = _batched(program, data, state, "fit: data")
     program.bind_batches(arrays, batch_size)
     if validation is None:
         return arrays, None
-    held_out = _batched(*validation, state, "validation")
+    held_out = _batched(*validation, state, "fit: validation")
     validation[0].bind_batches(held_out, batch_size)
     return arrays, held_out
 
@@ -111,18 +123,25 @@ def fit(
     validation: tuple[Runner, Sequence[object]] | None,
     on_epoch: Callable[[Epoch], object] | None,
     reporting: Callable[[int], AbstractContextManager[Reporter]],
+    saving: Callable[[Mapping[str, int], int, Sequence[Array], Sequence[Array] | None], Saver] | None = None,
 ) -> History:
-    """See `Program.fit`. `validation` has the program that evaluates, and its data; `reporting` takes the epochs."""
-    arrays, arrays_held_out = check(program, data, batch_size, epochs, seed, state, validation)
+    """See `Program.fit`. `validation` has the program that evaluates, and its data; `reporting` takes the epochs.
+
+    `saving` gives what writes checkpoints, from the settings of the run and its data.
+    """
+    arrays, arrays_held_out = check(program, data, batch_size, epochs, seed, state, validation, shuffle, on_epoch)
     held_out = None
     if validation is not None and arrays_held_out is not None:
         held_out = _Run(validation[0], arrays_held_out, batch_size, epochs, None, state)
-    history = History()
+    settings = {"batch_size": batch_size, "seed": seed, "shuffle": int(shuffle), "samples": len(arrays[0])}
+    saver = None if saving is None else saving(settings, epochs, arrays, arrays_held_out)
+    history = History() if saver is None else saver.history
     steps = -(-len(arrays[0]) // batch_size)
     if any(cell.role is Role.RANDOM for cell in program.graph.cells):
         with DeferredInterrupt(), program.running(state):
             program.reseed(seed, state)
-    run = _Run(program, arrays, batch_size, epochs, seed if shuffle else None, state, held_out)
+    apart = program.apart(arrays, state)
+    run = _Run(program, apart, batch_size, epochs, seed if shuffle else None, state, held_out, saver)
     with reporting(epochs) as report:
         for number, metrics, seconds in run.epoch_by_epoch(several_at_a_time=on_epoch is None):
             history.add(metrics, seconds, steps)
@@ -131,13 +150,21 @@ def fit(
                 epoch = Epoch(number, dict(metrics), state)
                 on_epoch(epoch)
                 if epoch.stopped:
+                    if saver is not None:
+                        saver.stopped = True
                     break
+    if saver is not None:
+        saver.mark(history.epochs)
+        saver.write()
     return history
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What does not change during a run. `seed` is None for data in order; `held_out` has no updates."""
+    """What does not change during a run. `seed` is None for data in order; `held_out` has no updates.
+
+    `saver` is told where the run is, and what is finished is in its history when it writes.
+    """
 
     program: Runner
     data: Sequence[Array]
@@ -146,17 +173,21 @@ class _Run:
     seed: int | None
     state: State
     held_out: _Run | None = None
+    saver: Saver | None = None
 
     def epoch_by_epoch(self, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
         """Number, means and seconds of each epoch, once it is done; maybe of several, once all of them are."""
-        loop = self.loop(0)
-        return self._in_python(0) if loop is None else self._natively(loop, several_at_a_time)
+        start = Position() if self.saver is None else self.saver.position
+        if self.saver is not None and self.saver.stopped:
+            return iter(())
+        loop = self.loop(start)
+        return self._in_python(start) if loop is None else self._natively(loop, several_at_a_time)
 
-    def loop(self, first: int) -> Loop | None:
-        loop = self.program.loop(self.data, self.batch_size, self.epochs, first, self.seed, self.state)
+    def loop(self, start: Position) -> Loop | None:
+        loop = self.program.loop(self.data, self.batch_size, self.epochs, start, self.seed, self.state)
         if loop is None or self.held_out is None:
             return loop
-        held_out = self.held_out.loop(first)
+        held_out = self.held_out.loop(Position(start.epochs))
         return None if held_out is None else loop.look_at(held_out)
 
     @property
@@ -168,94 +199,161 @@ class _Run:
     # The State is reserved for an epoch, or some hundredths of a second, and not between: `on_epoch` may restore
     # parameters, or train something else. An interrupt on the way in or out would leave it reserved for ever.
 
-    def _in_python(self, first: int) -> Iterator[tuple[int, dict[str, float], float]]:
+    def _in_python(self, start: Position) -> Iterator[tuple[int, dict[str, float], float]]:
         samples, held_out = len(self.data[0]), self.held_out
-        for number in range(first + 1, self.epochs + 1):
-            start = time.perf_counter()
+        for number in range(start.epochs + 1, self.epochs + 1):
+            began = time.perf_counter()
             order = None if self.seed is None else permutation(samples, self.seed, number - 1).to(self.state.device)
-            with DeferredInterrupt(), self.program.running(self.state):
-                means = _pass_over(self.program, self.data, order, self.batch_size, self.state)
-            seconds = time.perf_counter() - start
-            if held_out is not None:
-                means += _pass_over(held_out.program, held_out.data, None, self.batch_size, self.state)
+            with self._kept():
+                with DeferredInterrupt(), self.program.running(self.state):
+                    means = _pass_over(self, order, f"epoch {number}", start)
+                seconds = time.perf_counter() - began
+                if held_out is not None:
+                    means += _pass_over(held_out, None, f"validation after epoch {number}")
             yield number, dict(zip(self.names, means, strict=True)), seconds
+            start = Position(number)
+            if self.saver is not None:
+                self.saver.mark(number)
+                self.saver.write_if_due()
 
     def _natively(self, loop: Loop, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
-        names = self.names
-        done = 0
+        done = loop.position.epochs
         while done < self.epochs:
-            with DeferredInterrupt(), self.program.running(self.state):
-                if not loop.is_current(self.state):
-                    moved = self.loop(done)
-                    if moved is None:  # to another device
-                        break
-                    loop = moved
-                self.program.advance(loop, self.epochs if several_at_a_time else done + 1)
-            for means, seconds in loop.results(done, loop.epoch):
-                done += 1
-                yield done, dict(zip(names, means, strict=True)), seconds
+            finished: list[tuple[int, dict[str, float], float]] = []
+            with self._kept(finished), DeferredInterrupt():
+                with self.program.running(self.state):
+                    if not loop.is_current(self.state):
+                        moved = self.loop(loop.position)
+                        if moved is None:  # to another device
+                            break
+                        loop = moved
+                    self.program.advance(loop, self.epochs if several_at_a_time else done + 1)
+                position = loop.position
+                for means, seconds in loop.results(done, position.epochs):
+                    done += 1
+                    finished.append((done, dict(zip(self.names, means, strict=True)), seconds))
+                if self.saver is not None:
+                    self.saver.mark(position.epochs, position.samples, position.totals)
+            yield from finished
+            if self.saver is not None:
+                self.saver.write_if_due()
         if done < self.epochs:
-            yield from self._in_python(done)
+            yield from self._in_python(loop.position)
+
+    @contextmanager
+    def _kept(self, finished: Sequence[tuple[int, dict[str, float], float]] = ()) -> Iterator[None]:
+        """An interrupt of what is inside, which comes between two steps, writes a checkpoint first.
+
+        `finished` has what is not yet in the history then.
+        """
+        try:
+            yield
+        except (KeyboardInterrupt, Cancelled):
+            if self.saver is not None:
+                for _, metrics, seconds in finished:
+                    self.saver.history.add(metrics, seconds, -(-len(self.data[0]) // self.batch_size))
+                self.saver.write()
+            raise
 
 
 def evaluate(program: Runner, data: Sequence[object], batch_size: int | None, state: State) -> dict[str, float]:
     """See `Program.evaluate`. `program` has no updates."""
     if batch_size is not None:
-        _check_count("batch_size", batch_size, 1)
-    arrays = _batched(program, data, state, "data")
-    means = _pass_over(program, arrays, None, batch_size or len(arrays[0]), state)
+        _check_count("evaluate", "batch_size", batch_size, 1)
+    if not program.scalar_outputs:
+        shown = ", ".join(f"{output.name} is {output.node.type}" for output in program.declared.outputs)
+        raise InputError(
+            f"evaluate: means are of scalar outputs, and there are none: {shown}. "
+            "Compile a scalar, such as output.mean(), or call the program"
+        )
+    arrays = _batched(program, data, state, "evaluate: data")
+    run = _Run(program, arrays, batch_size or len(arrays[0]), 1, None, state)
+    means = _pass_over(run, None, "evaluate")
     return {name: mean for (_, name), mean in zip(program.scalar_outputs, means)}
 
 
-def _pass_over(
-    program: Runner, arrays: Sequence[Array], order: Array | None, batch_size: int, state: State
-) -> list[float]:
-    """Run the program on every batch once. Returns the means of its scalar outputs, weighted by samples."""
-    scalars = program.scalar_outputs
-    totals = [torch.zeros((), dtype=torch.float64, device=state.device) for _ in scalars]
-    seen = 0
+def _pass_over(run: _Run, order: Array | None, during: str, start: Position = START) -> list[float]:
+    """Run the program on every batch once, those before `start` aside. Returns the means of its scalar outputs.
+
+    Means are weighted by samples. A NonFiniteError says in which batch, and `during` what.
+    """
+    scalars, saver = run.program.scalar_outputs, run.saver
+    sums = start.totals if start.samples else [0.0] * len(scalars)
+    totals = [torch.tensor(value, dtype=torch.float64, device=run.state.device) for value in sums]
+    seen = start.samples
     with DeferredInterrupt() as interrupt:
-        for batch in _batches(arrays, order, batch_size):
+        for batch in _batches(run.data, order, run.batch_size, seen):
             rows = len(batch[0])
-            results = program.step(batch, state)
+            try:
+                results = run.program.step(batch, run.state)
+            except NonFiniteError as error:
+                error.args = (f"{error}\n  {_moment(error, order, len(run.data[0]), seen, run.batch_size, during)}",)
+                raise
             for total, (position, _) in zip(totals, scalars):
                 total.add_(results[position], alpha=rows)
             seen += rows
+            if saver is not None:
+                saver.mark(start.epochs, seen, totals)
+                saver.write_if_due()
             if interrupt.requested:
                 break
     return [total.item() / seen if seen else math.nan for total in totals]
 
 
-def _batches(arrays: Sequence[Array], order: Array | None, batch_size: int) -> Iterator[tuple[Array, ...]]:
-    """Batches in order; shuffled data is gathered in large pieces, each cut into batches."""
+def _moment(error: NonFiniteError, order: Array | None, samples: int, seen: int, batch_size: int, during: str) -> str:
+    """In which batch an error was, and which sample it is about."""
+    text = f"in {during}, batch {seen // batch_size + 1} of {-(-samples // batch_size)}"
+    if error.is_input:
+        row = seen + error.index[0]
+        text += f": row {row if order is None else int(order[row])} of the data"
+    return text
+
+
+def _batches(arrays: Sequence[Array], order: Array | None, batch_size: int, seen: int) -> Iterator[tuple[Array, ...]]:
+    """Batches in order, after the first `seen` samples; shuffled data is gathered in large pieces, then cut."""
+    if seen >= len(arrays[0]):  # cutting nothing would give one batch without samples
+        return
     if order is None:
-        yield from zip(*(torch.split(array, batch_size) for array in arrays))
+        yield from zip(*(torch.split(array[seen:], batch_size) for array in arrays))
         return
     row = sum(array[:1].numel() * array.element_size() for array in arrays)
+    need(row * min(batch_size, len(order)), lambda: f"a batch of {batch_size} shuffled samples")
     rows = max(1, GATHERED_BYTES // max(1, row * batch_size)) * batch_size
-    for piece in torch.split(order, rows):
+    for piece in torch.split(order[seen:], rows):
         yield from zip(*(torch.split(array.index_select(0, piece), batch_size) for array in arrays))
 
 
 def _batched(program: Runner, data: Sequence[object], state: State, what: str) -> list[Array]:
     """The data as tensors of one length along the size that all inputs share. Raises InputError."""
     names, types = program.input_names, program.input_types
+    if not names:
+        raise InputError(f"{what} is cut into batches, and the program takes no inputs. Call it instead: program()")
     sizes = [type_.shape[0] if type_.shape else None for type_ in types]
-    for name, type_, size in zip(names, types, sizes):
+    for name, type_, size, place in zip(names, types, sizes, program.input_places):
         if not isinstance(size, Dim) or not isinstance(sizes[0], Dim) or not same(size, sizes[0]):
+            other = f"; {names[0]!r} is {types[0]}" if name != names[0] else ""
             raise InputError(
-                f"fit: input {name!r} is {type_}, but all inputs need the same symbolic first size, such as "
-                '"batch", to be cut into batches'
+                f"{what.partition(':')[0]}: input {name!r} is {type_}, but all inputs need the same symbolic first "
+                f'size, such as "batch", to be cut into batches{other}; declared at {place}'
             )
-    if isinstance(data, torch.Tensor) or len(data) != len(types):
-        count = 1 if isinstance(data, torch.Tensor) else len(data)
-        raise InputError(f"fit: {what} has {count} tensors, the program takes {len(types)}: {', '.join(names)}")
-    arrays = program.check_inputs(data, state)
-    if not arrays or not len(arrays[0]):
-        raise InputError(f"fit: {what} has no samples")
+    given = data if isinstance(data, Sequence) and not isinstance(data, str) else (data,)
+    if len(given) != len(types):
+        kinds = ", ".join(map(type_name, given))
+        raise InputError(
+            f"{what} has {len(given)} tensors, the program takes {len(types)}: {', '.join(names)}; given is "
+            f"{kinds or 'nothing'}. Give whole tensors, one by one and in order: ({', '.join(names)})"
+        )
+    try:
+        arrays = program.check_inputs(given, state)
+    except InputError as error:
+        if "validation" not in what:  # of data, the caller knows where it is
+            raise
+        raise InputError(f"{what}: {error}") from None
+    if not len(arrays[0]):
+        raise InputError(f"{what} has no samples: its first size is 0, and it needs at least one")
     return arrays
 
 
-def _check_count(name: str, value: int, least: int) -> None:
+def _check_count(caller: str, name: str, value: int, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"fit: {name} is an integer of {least} or more, not {value!r}")
+        raise InputError(f"{caller}: {name} is an integer of {least} or more, not {value!r}")

@@ -10,11 +10,12 @@ from __future__ import annotations
 import heapq
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from weakref import WeakKeyDictionary
 
 from graphc.dims import Size
+from graphc.errors import one_line
 from graphc.ir import Cell, Graph, Node, Output
+from graphc.ir.lazy import lazy
 from graphc.ir.printer import names_of
 from graphc.ops import Placeholder
 from graphc.ops.contractions import Matmul
@@ -48,7 +49,7 @@ class Kernel:
     stores: tuple[Node, ...]
     writes: tuple[Output, ...]
 
-    @cached_property
+    @lazy
     def local(self) -> frozenset[Node]:
         """The nodes that have a value inside the kernel only, or there first."""
         core = () if self.core is None else (self.core,)
@@ -59,7 +60,7 @@ class Kernel:
         core = () if self.core is None else (self.core,)
         return (*self.prologue, *core, *self.body, *self.totals)
 
-    @cached_property
+    @lazy
     def reads(self) -> tuple[Node, ...]:
         """The nodes that the kernel reads from memory."""
         found: dict[Node, None] = {}
@@ -84,12 +85,12 @@ class KernelSchedule:
     kernels: tuple[Kernel, ...]
     copied: tuple[Output, ...]
 
-    @cached_property
+    @lazy
     def names(self) -> dict[Node, str]:
         """`%k` as in the printed graph."""
         return names_of((*self.graph.inputs, *self.graph.nodes))
 
-    @cached_property
+    @lazy
     def kernel_of(self) -> dict[Node, Kernel]:
         return {node: kernel for kernel in self.kernels for node in kernel.local}
 
@@ -106,8 +107,8 @@ class KernelSchedule:
             lines.append(f"  reads {', '.join(names[n] for n in kernel.reads) or 'nothing'}")
             if kernel.stores:
                 lines.append(f"  stores {', '.join(f'{names[n]} : {n.type}' for n in kernel.stores)}")
-            lines.extend(f"  writes {o.role.value} {o.name} = {names[o.node]}" for o in kernel.writes)
-        lines.extend(f"copies {names[o.node]} to {o.name}" for o in self.copied)
+            lines.extend(f"  writes {o.role.value} {one_line(o.name)} = {names[o.node]}" for o in kernel.writes)
+        lines.extend(f"copies {names[o.node]} to {one_line(o.name)}" for o in self.copied)
         return "\n".join(lines) + "\n"
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from graphc import dims
 from graphc.ir import Graph, Node, Role, TorchCall
+from graphc.ir.lazy import lazy
 from graphc.ir.printer import names_of
 from graphc.ops import Placeholder
 from graphc.ops.views import Broadcast, Permute, Reshape, Slice, copy_reshaped
@@ -74,16 +74,16 @@ class Schedule:
     steps: tuple[Step, ...]
     settings: int
 
-    @cached_property
+    @lazy
     def names(self) -> dict[Node, str]:
         """`%k` as in the printed graph."""
         return names_of((*self.graph.inputs, *self.graph.nodes))
 
-    @cached_property
+    @lazy
     def step_of(self) -> dict[Node, Step]:
         return {step.node: step for step in self.steps}
 
-    @cached_property
+    @lazy
     def roots(self) -> dict[Node, Node]:
         """For each node with a value, the node whose memory it is a view of (itself if it is not a view)."""
         found: dict[Node, Node] = {}

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from graphc.errors import explained
 from graphc.runtime import Program
 from graphc.viz.compare import Comparison
 from graphc.viz.errors import DrawingError
@@ -29,6 +30,7 @@ from graphc.viz.subject import Drawable
 __all__ = ["contents", "contents_of_difference", "contents_of_passes", "draw"]
 
 
+@explained
 def draw(
     value: Drawable,
     path: str | os.PathLike[str] | None = None,

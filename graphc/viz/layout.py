@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, get_args
 
+from graphc.errors import brief
 from graphc.viz.errors import DrawingError
 
-__all__ = ["DEFAULT_TIMEOUT", "FORMATS", "LONGEST_TIMEOUT", "Format", "render"]
+__all__ = ["DEFAULT_TIMEOUT", "FORMATS", "LONGEST_TIMEOUT", "Format", "check_timeout", "render"]
 
 Format = Literal["svg", "png", "pdf"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -27,8 +28,7 @@ def render(source: str, format: Format, timeout: float = DEFAULT_TIMEOUT) -> byt
 
     Graphviz's own `dot` is used where there is one, otherwise the one inside pygraphviz.
     """
-    if not 0 < timeout <= LONGEST_TIMEOUT:
-        raise DrawingError(f"a time-out is a number of seconds between 0 and {LONGEST_TIMEOUT}, not {timeout}")
+    check_timeout(timeout)
     problem = ""
     for command in _engines(format):
         try:
@@ -69,3 +69,9 @@ def _problem(done: subprocess.CompletedProcess[bytes]) -> str:
     lines = done.stderr.decode(errors="replace").split("\n")
     written = [line.strip() for line in lines if line.strip()]
     return written[-1] if written else f"the layout engine ended with {done.returncode} and wrote nothing"
+
+
+def check_timeout(timeout: object) -> None:
+    """Raises DrawingError for what is no time that a layout may take."""
+    if not isinstance(timeout, (int, float)) or not 0 < timeout <= LONGEST_TIMEOUT:
+        raise DrawingError(f"a timeout is a number of seconds between 0 and {LONGEST_TIMEOUT}, not {brief(timeout)}")

@@ -73,8 +73,9 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     """The ending that says which format to write. Raises DrawingError for one that is not known."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        what = f"{suffix!r} files" if suffix else "a file without an ending"
-        raise DrawingError(f"cannot write {what}: the name ends with {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+        what = f"{suffix!r} files" if suffix else "files without an ending"
+        endings = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
+        raise DrawingError(f"cannot write {os.fspath(path)!r}: there are no {what}; the name ends with {endings}")
     return suffix
 
 

@@ -14,6 +14,7 @@ from graphc import dims
 from graphc.backends.c import NativePlan
 from graphc.backends.c.cost import Cost, cost
 from graphc.backends.c.plan import Task
+from graphc.backends.nonfinite import given_name
 from graphc.errors import CompileError, brief, compose, type_name
 from graphc.ir import Graph, Node
 from graphc.ops import TensorConstant
@@ -32,7 +33,6 @@ from graphc.viz.quantities import (
     bound_sizes,
     checked_program,
     evaluated_graph,
-    given_name,
     ranked,
     sizes_text,
 )

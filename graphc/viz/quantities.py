@@ -12,7 +12,6 @@ from graphc import dims
 from graphc.dims import Size
 from graphc.errors import brief, compose, type_name
 from graphc.ir import Graph, Node
-from graphc.ops import Placeholder
 from graphc.runtime import Program
 from graphc.types import as_index
 from graphc.viz.errors import DrawingError
@@ -26,7 +25,6 @@ __all__ = [
     "bound_sizes",
     "checked_program",
     "evaluated_graph",
-    "given_name",
     "ranked",
     "sizes_text",
 ]
@@ -186,13 +184,6 @@ def checked_program(name: str, value: object) -> Program:
         return value
     problem = f"a {type_name(value)} is not run"
     raise DrawingError(compose(f"overlay {name!r}", problem, remedy="compile it, and ask for that of the program"))
-
-
-def given_name(node: Node) -> str:
-    """What a value is called that a call or a State gives: `input 'x'`, `parameter 'weight'`; else empty."""
-    if isinstance(node.op, Placeholder):
-        return f"input {node.op.label!r}"
-    return f"{node.op.cell.role.value} {node.op.cell.name!r}" if node.op.cell is not None else ""
 
 
 def bound_sizes(graph: Graph, given: Mapping[str, int] | None) -> dict[str, int]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
-from graphc.viz.layout import DEFAULT_TIMEOUT
+from graphc.errors import brief
+from graphc.viz.errors import DrawingError
+from graphc.viz.layout import DEFAULT_TIMEOUT, check_timeout
 
 __all__ = ["Direction", "Overlay", "Request", "Theme", "View"]
 
@@ -36,3 +38,14 @@ class Request:
     overlay: Overlay | None = None
     sizes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     timeout: float = DEFAULT_TIMEOUT
+
+    def __post_init__(self) -> None:
+        """Raises DrawingError for what is no such option."""
+        for name, kind in (("view", View), ("direction", Direction), ("theme", Theme), ("overlay", Overlay)):
+            value, choices = getattr(self, name), get_args(kind)
+            if value not in choices and not (name == "overlay" and value is None):
+                shown = ", ".join(map(repr, choices))
+                raise DrawingError(f"draw: {name} {brief(value)} does not exist; choose one of {shown}")
+        if self.depth is not None and (not isinstance(self.depth, int) or self.depth < 0):
+            raise DrawingError(f"draw: depth is an integer of 0 or more, or None, not {brief(self.depth)}")
+        check_timeout(self.timeout)

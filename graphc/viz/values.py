@@ -7,12 +7,13 @@ merged anything, and each number belongs to a line of the user's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
 import torch
 
+from graphc.backends.nonfinite import cause_of, given_name
 from graphc.backends.reference import evaluate
 from graphc.errors import StateError, compose, type_name
 from graphc.ir import Graph, Node
@@ -24,21 +25,9 @@ from graphc.state import State
 from graphc.types import Array, dtype_name
 from graphc.viz.errors import DrawingError
 from graphc.viz.gradients import results_of
-from graphc.viz.quantities import Overlay, Row, checked_program, evaluated_graph, given_name, ranked, sizes_text
+from graphc.viz.quantities import Overlay, Row, checked_program, evaluated_graph, ranked, sizes_text
 
 __all__ = ["gradient_norms", "nan_origin"]
-
-CAUSES: Mapping[str, tuple[str, Callable[..., Array]]] = {
-    "log": ("log of a value ≤ 0", lambda x: x <= 0),
-    "log1p": ("log1p of a value ≤ -1", lambda x: x <= -1),
-    "sqrt": ("sqrt of a value < 0", lambda x: x < 0),
-    "div": ("division by 0", lambda x, y: y == 0),
-    "reciprocal": ("division by 0", lambda x: x == 0),
-    "pow": ("power of a value ≤ 0", lambda x, y: x <= 0),
-    "pow_number": ("power of a value ≤ 0", lambda x: x <= 0),
-    "binary_cross_entropy": ("binary_cross_entropy of a probability outside 0 to 1", lambda p, t: (p < 0) | (p > 1)),
-}
-"""What is said of an op where its operands are so at a place that has no finite result."""
 
 
 def gradient_norms(program: Program, inputs: Sequence[object], state: State | None = None) -> Overlay:
@@ -206,11 +195,9 @@ def _cause(node: Node, operands: Sequence[Array], value: Array) -> str:
     name = node.op.name
     if not operands:
         return given_name(node) or name
-    bad = ~value.isfinite()
-    if name in CAUSES:
-        text, condition = CAUSES[name]
-        if bool((condition(*operands) & bad).any()):
-            return text
+    cause = cause_of(node, operands, value)
+    if cause is not None:
+        return cause.text
     if not bool(value.isnan().any()) and all(bool(x.isfinite().all()) for x in operands):
         return f"{name} beyond the largest {dtype_name(value.dtype)}"
     return name

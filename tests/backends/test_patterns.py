@@ -131,6 +131,7 @@ NOT: list[tuple[str, Callable[..., Tensor]]] = [
     ("add_product", lambda u, v, **_: u * v + u * v),
     ("add_product", lambda i, j, **_: i + j * i),
     ("add_product", lambda u, v, c, **_: c - u * v),
+    ("add_product", lambda u, v, **_: u * v - u),
     ("tanh_backward", lambda i, j, **_: i * (1 - j.square())),
     ("tanh_backward", lambda u, v, **_: u * (2.0 - v.square())),
     ("tanh_backward", lambda c, v, **_: c * (1.0 - v.square())),

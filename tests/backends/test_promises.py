@@ -33,6 +33,21 @@ def test_an_input_that_is_a_cell_has_its_value_from_before_the_step(backend: str
     assert b.value.tolist() == [1.0, 2.0]
 
 
+@pytest.mark.parametrize("backend", ["reference", "torch", "c"])
+def test_an_input_that_is_a_piece_of_a_cell_has_its_value_from_before_the_step(backend: str) -> None:
+    """Also a piece that does not begin where the cell does, and one that NumPy has."""
+    a, b = graphc.Parameter(torch.zeros(6), name="a"), graphc.Parameter(torch.zeros(3), name="b")
+    x = graphc.placeholder("x", (3,))
+    program = graphc.compile([x], [], {a: a * 2.0, b: b + x}, backend=backend)
+    for piece in (lambda: a.value[3:], lambda: a.value[1:].numpy()[1:4]):
+        a.value, b.value = torch.arange(6.0), torch.zeros(3)
+        program(torch.zeros(3))
+        before = torch.as_tensor(piece()).tolist()
+        b.value = torch.zeros(3)
+        program(piece())
+        assert b.value.tolist() == before
+
+
 def test_outputs_are_made_before_the_first_cell_changes() -> None:
     """A call that runs out of memory for an output leaves the State as it was."""
     p, x = graphc.Parameter(torch.ones(3), name="p"), graphc.placeholder("x", (2, 3))

@@ -28,6 +28,20 @@ def test_programs_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "graphc" in namespace
 
 
+def test_the_message_about_nan_is_what_comes_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs/guide.md").read_text()
+    section = text[text.index("### Where NaN comes from") :]
+    program, message = (re.search(rf"```{kind}\n(.*?)```", section, re.DOTALL) for kind in ("python", "text"))
+    assert program is not None
+    assert message is not None
+    monkeypatch.chdir(tmp_path)
+    code = f"import torch\nimport graphc\nfrom graphc import nn\n{program[1]}"
+    exec(compile(code, "docs/guide.md", "exec"), {"__name__": "page"})  # noqa: S102 - our own page
+    assert re.sub(r"docs/guide\.md:\d+", "model.py:3", capsys.readouterr().out) == message[1]
+
+
 @pytest.mark.parametrize(
     "page", sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 )

@@ -44,6 +44,13 @@ def test_an_ensemble_knows_where_it_knows_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    printed = run(str(ROOT / "examples" / "resume.py"), cwd=tmp_path)
+    assert "the process was killed; its checkpoint is at step " in printed
+    assert printed.endswith("equal to a run that was never cut, to the last bit: True\n")
+    assert not list(tmp_path.iterdir())
+
+
 def test_weight_sharing_is_drawn_without_training(tmp_path: Path) -> None:
     picture = tmp_path / "net.svg"
     printed = run(

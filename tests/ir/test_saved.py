@@ -13,7 +13,7 @@ import torch
 
 import graphc
 from graphc import Graph, GraphFileError
-from graphc.ir import OPS, Output, OutputRole, Role, Sample
+from graphc.ir import OPS, Output, OutputRole, Role, Sample, apply
 from graphc.ir.attributes import kinds_of
 from graphc.ir.origin import next_ident
 from graphc.ir.verify import verify
@@ -217,7 +217,7 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         graph.save(tmp_path)
     with pytest.raises(GraphFileError, match=r"cannot be written: no such file or directory$"):
         graph.save(tmp_path / "nowhere" / "net.json")
-    with pytest.raises(GraphFileError, match=r"^/dev/null: is not a plain file$"):
+    with pytest.raises(GraphFileError, match=r"^/dev/null: cannot be written: is not a plain file$"):
         graph.save("/dev/null")
     with pytest.raises(GraphFileError, match=r"cannot be written: embedded null byte$"):
         graph.save("a\0b")
@@ -233,7 +233,7 @@ def test_what_files_cannot_have(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         graph_of([y], [x]).to_json()
     with pytest.raises(GraphFileError, match=r"^number: a huge integer is not between"):
-        graph_of([x ** (10**31)], [x]).to_json()
+        graph_of([apply(OPS["pow_number"](10**31), x)], [x]).to_json()
     negated = (-x).node
     twins = graph_of([graphc.Tensor(negated), graphc.Tensor(replace(negated))], [x])
     with pytest.raises(GraphFileError, match=r"^nodes\[2\]\.origin\.ident: \d+ is that of another node$"):

@@ -83,7 +83,8 @@ FAULTS: list[tuple[str, str]] = [
     ("[]", 'is not a saved graph: it does not say "format": "graphc graph"'),
     ("{}", 'is not a saved graph: it does not say "format": "graphc graph"'),
     (changed("format", to="torch graph"), "is not a saved graph"),
-    (changed("version", to=2), "has version 2, and this graphc reads version 1"),
+    (changed("version", to=2), "has version 2, which a newer graphc wrote; this one reads version 1. Update graphc"),
+    (changed("version", to=0), "has version 0, and this graphc reads version 1"),
     (changed("version", to=True), "has version True"),
     (changed("version", to=...), "has version None"),
     ("[" * 100_000, "is nested too deeply"),
@@ -237,12 +238,12 @@ def test_names_from_files_print_on_their_line() -> None:
 def test_ways_to_be_no_file(tmp_path: Path) -> None:
     with pytest.raises(GraphFileError, match=r"nowhere\.json: cannot be read: no such file or directory$"):
         Graph.load(tmp_path / "nowhere.json")
-    with pytest.raises(GraphFileError, match=r": is a folder$"):
+    with pytest.raises(GraphFileError, match=r": is a folder, and a graph is a plain file$"):
         Graph.load(tmp_path)
-    with pytest.raises(GraphFileError, match=r"^/dev/zero: is not a plain file$"):
+    with pytest.raises(GraphFileError, match=r"^/dev/zero: is not a plain file, and a graph is"):
         Graph.load("/dev/zero")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(GraphFileError, match=r"pipe: is not a plain file$"):
+    with pytest.raises(GraphFileError, match=r"pipe: is not a plain file, and a graph is"):
         Graph.load(tmp_path / "pipe")
     with pytest.raises(GraphFileError, match=r"cannot be read: embedded null byte$"):
         Graph.load("a\0b")
@@ -255,7 +256,7 @@ def test_ways_to_be_no_file(tmp_path: Path) -> None:
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "new\nline.json"
     path.write_bytes(b'{"format": "\xff"}')
-    with pytest.raises(GraphFileError, match=r"new\\nline\.json: is not UTF-8 text: byte 12 is 0xff$"):
+    with pytest.raises(GraphFileError, match=r"new\\nline\.json: is not UTF-8 text: byte 12 is 0xff\. Graphs are"):
         Graph.load(path)
     path.write_bytes(b"\xef\xbb\xbf{}")
     with pytest.raises(GraphFileError, match=r"new\\nline\.json: line 1, column 1: is not JSON: Unexpected UTF-8 BOM"):

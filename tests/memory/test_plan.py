@@ -59,6 +59,12 @@ def test_an_update_is_written_over_the_old_value() -> None:
     assert "updated in place by" in str(plan)
 
 
+def test_a_call_writes_over_no_operand_that_it_may_not_overwrite() -> None:
+    """`torch.where` may overwrite what it chooses from, but not the condition, and here both are the cell."""
+    p = Variable(torch.tensor([True, False, True]), name="p")
+    assert copied(trained({p: graphc.where(p, p, x > 1.5)})) == ["p"]
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_old_values_that_are_read_later_are_kept(late: bool) -> None:
     p, q = parameter(3), parameter(3, name="q")

@@ -61,7 +61,7 @@ def test_gelu_is_two_calls_in_training() -> None:
 
 def test_refusals() -> None:
     x = graphc.placeholder("x", (3,))
-    with pytest.raises(CompileError, match=r"^gelu: approximate 'erf' does not exist, .* Choose 'none' or 'tanh'"):
+    with pytest.raises(CompileError, match=r"^gelu: approximate 'erf' does not exist; .* Choose 'none' or 'tanh'"):
         graphc.gelu(x, "erf")  # type: ignore[arg-type]
     with pytest.raises(DTypeError, match=r"^softplus: beta is a number, not 'a'"):
         graphc.softplus(x, "a")  # type: ignore[arg-type]

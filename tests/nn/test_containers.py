@@ -48,10 +48,10 @@ def test_an_empty_one_is_the_identity() -> None:
 
 def test_entries_are_modules() -> None:
     with pytest.raises(
-        CompileError, match=r"Sequential: entry '0' is the class Tanh, not a module; .*such as nn\.Tanh\(\)"
+        CompileError, match=r"Sequential: entry '0' is the class Tanh, not a module; .*as in nn\.Tanh\(\)"
     ):
         nn.Sequential(nn.Tanh)  # type: ignore[arg-type]
-    with pytest.raises(CompileError, match="entry '1' is the function object, not a module"):
+    with pytest.raises(CompileError, match="entry '1' is the function <lambda>, not a module"):
         nn.Sequential(nn.Tanh(), lambda x: x)  # type: ignore[arg-type]
     with pytest.raises(CompileError, match=r"'a\.b' cannot name a Tanh: names have no dots"):
         nn.Sequential(OrderedDict({"a.b": nn.Tanh()}))

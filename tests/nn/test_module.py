@@ -130,7 +130,7 @@ def test_loading_lists_every_problem_and_changes_nothing() -> None:
         r"  missing: 'inner\.bias'\n"
         r"  unexpected: 'extra'\n"
         r"  wrong shape: 'scale' is \[2\], the value \[3\]\n"
-        r"  wrong dtype: 'inner\.weight' is f32, the value f64$"
+        r"  wrong dtype: 'inner\.weight' is f32, the value f64\nMake layers of the same sizes as those that were saved$"
     )
     with pytest.raises(StateError, match=match):
         block.load_state_dict(wrong)
@@ -218,7 +218,7 @@ def test_what_torch_has_and_graphc_does_otherwise_is_explained(name: str, instea
 
 
 def test_other_missing_attributes_are_ordinary() -> None:
-    with pytest.raises(AttributeError, match=r"'Block' object has no attribute 'scales'$"):
+    with pytest.raises(AttributeError, match=r"'Block' object has no attribute 'scales'; did you mean 'scale'\?$"):
         _ = Block(2).scales  # type: ignore[attr-defined]
 
 

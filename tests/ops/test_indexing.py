@@ -69,7 +69,8 @@ def test_refusals(key: Any, problem: str) -> None:
     x = graphc.placeholder("x", (2, 3))
     with pytest.raises(ShapeError, match=r"built at .*test_indexing.py:\d+") as caught:
         x[key]
-    assert str(caught.value).startswith(f"getitem: {problem}, in getitem(f32[")
+    assert str(caught.value).startswith(f"getitem: {problem}, ")
+    assert ", in getitem(f32[" in str(caught.value)
 
 
 # Symbolic sizes -------------------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def test_slices_of_symbolic_size(a: int, b: int, n: int) -> None:
         if fits:
             assert_same(values_of([y], [x], [array])[0], array[key], key)
         else:
-            with pytest.raises(InputError, match=rf"^slice: needs n >= \d+, but n = {n}; built at .*indexing.py:\d+$"):
+            with pytest.raises(InputError, match=rf"^slice: needs n >= \d+, but n = {n}; built at .*py:\d+\. Give"):
                 values_of([y], [x], [array])
 
 
@@ -150,5 +151,7 @@ def test_slice_with_size_of_another_input() -> None:
     x, y = graphc.placeholder("x", (10,)), graphc.placeholder("y", ("n",))
     program = graphc.compile([x, y], x[: y.shape[0]] * y, backend="reference")
     assert_same(program(torch.arange(10.0), torch.ones(3)), torch.arange(3.0))
-    with pytest.raises(InputError, match=r"^slice: needs 10 >= n, but n = 11; built at .*test_indexing.py:\d+$"):
+    with pytest.raises(
+        InputError, match=r"^slice: needs 10 >= n, but n = 11; built at .*test_indexing.py:\d+\. Give another"
+    ):
         program(torch.arange(10.0), torch.ones(11))

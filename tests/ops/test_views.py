@@ -148,7 +148,7 @@ def test_refusals() -> None:
     with pytest.raises(ShapeError, match=r"^reshape: size -2 is negative; .*, in reshape\(f32\[2,3\]\); built at "):
         x.reshape(-2, 3)
     with pytest.raises(
-        ShapeError, match=r"^reshape: a size is an integer or a name, not 1.5, in reshape\(f32\[2,3\]\)"
+        ShapeError, match=r'^reshape: a size is an integer or a name, such as "batch", not 1.5, in reshape\(f32'
     ):
         x.reshape(1.5)
     with pytest.raises(

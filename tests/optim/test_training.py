@@ -16,6 +16,7 @@ import torch
 
 import graphc
 from graphc import nn, optim
+from tools.proving import training
 
 Array = torch.Tensor
 ROWS = 10
@@ -154,3 +155,29 @@ GENTLE = [
 def test_sums_and_l1(loss: str, reduction: str, optimizer: str, options: dict[str, Any], steps: int) -> None:
     for backend, most in STEPS.items():
         follow(loss, reduction, optimizer, options, min(steps, most), backend)
+
+
+@pytest.mark.parametrize(
+    ("model", "optimizer", "dtype"),
+    [
+        ("gradient penalty", "Adam, amsgrad", torch.float64),
+        ("shared branch", "AdamW by schedule", torch.float64),
+        ("softmax classifier, mean", "SGD, nesterov", torch.float32),
+    ],
+)
+def test_models_of_other_kinds(model: str, optimizer: str, dtype: torch.dtype) -> None:
+    """Some of those of `tools/prove.py training`."""
+    found = training.follow(model, optimizer, dtype)
+    assert found["steps"] == 3 * training.STEPS
+
+
+def test_an_optimizer_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = training.in_graphc
+
+    def wrong(model: training.Model, name: str, options: dict[str, Any], *rest: Any) -> Any:
+        return right(model, name, {"lr": 0.01 * (1 + 1e-7)}, *rest)
+
+    monkeypatch.setitem(training.OPTIMIZERS, "SGD", ("SGD", {"lr": 0.01}))
+    monkeypatch.setattr(training, "in_graphc", wrong)
+    with pytest.raises(AssertionError, match=r"c \(fit\): after 100 steps, .* from torch, 1.0e-10 are allowed"):
+        training.follow("Tanh network", "SGD", torch.float64)

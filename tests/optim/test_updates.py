@@ -45,7 +45,7 @@ def test_updates_merge_with_plain_mappings_on_either_side() -> None:
         assert merged[count] is extra[count]
     assert names(updates) == PARAMETERS
     assert repr(Updates(extra)) == "<updates of count>"
-    with pytest.raises(TypeError, match="unsupported operand"):
+    with pytest.raises(TypeError, match=r"updates \| int: updates are merged"):
         updates | 3  # type: ignore[operator]
 
 

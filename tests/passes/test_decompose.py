@@ -15,6 +15,7 @@ from graphc.passes.decompose import RULES, decompose
 from tests.judge import Array, assert_same, graph_of, results_of, special_values
 
 CASES: dict[str, Callable[[Tensor], Tensor]] = {
+    "mean_as_sum": lambda x: x.mean(1),
     "softmax_in_parts": lambda x: x.softmax(1),
     "log_softmax_in_parts": lambda x: x.log_softmax(-1),
     "log_sum_exp_in_parts": lambda x: x.logsumexp((1,)),

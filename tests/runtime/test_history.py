@@ -77,6 +77,16 @@ def test_plots_of_little(tmp_path: Path) -> None:
     assert history.plot(tmp_path / "zero.png").axes[0].get_yscale() == "linear"
 
 
+@pytest.mark.parametrize("name", ["$$x$$", "$\\bogus{$", "a\nb", "\x1b[2J", "_x", "\ud800"])
+def test_names_are_only_text(name: str, tmp_path: Path) -> None:
+    history = History()
+    for loss in (0.5, 0.25):
+        history.add({name: loss, "loss": loss}, 0.1, 1)
+    assert repr(history).isprintable()
+    [axes] = history.plot(tmp_path / "names.png").axes
+    assert len(axes.get_legend().get_texts()) == 2
+
+
 def test_plot_says_what_is_missing(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
     present = builtins.__import__
 

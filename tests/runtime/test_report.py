@@ -60,6 +60,17 @@ def test_explain_of_the_reference() -> None:
     assert lines[-1] == "every node evaluates itself"
 
 
+def test_autocast_does_not_reach_products_that_are_given(backend: str) -> None:
+    """torch casts the operands of products that it makes a tensor for, and not of those in planned memory."""
+    x, w = graphc.placeholder("x", ("n", 2)), graphc.placeholder("w", (2, 4))
+    program = graphc.compile([x, w], x @ w, backend=backend)
+    values = torch.rand(3, 2), torch.rand(2, 4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = program(*values)
+    assert cast.dtype is torch.float32
+    assert torch.equal(cast, program(*values))
+
+
 def test_autocast_does_not_change_dtypes() -> None:
     program = training()
     x, y = torch.rand(3, 2), torch.rand(3, 1)

@@ -104,7 +104,7 @@ def test_guards() -> None:
     assert_same(program(torch.ones(5, 4)), torch.full((4,), 2.0))
     assert_same(program(torch.ones(3, 4)), torch.zeros(4))
     with pytest.raises(
-        InputError, match=r"^slice: needs batch >= 3, but batch = 2; built at tests/runtime/test_sign.*\d$"
+        InputError, match=r"^slice: needs batch >= 3, but batch = 2; built at tests/.*\d\. Give another number of rows"
     ):
         program(torch.ones(2, 4))
     both = graphc.compile([x], x[2:-2], backend="reference")
@@ -222,15 +222,15 @@ def test_every_layout_is_taken_and_left_alone() -> None:
         (torch.ones(2, 3).to(torch.complex64), r"is torch.complex64\[2,3\], expected f32\[n,3\]: nothing is cast"),
         (
             torch.ones(3),
-            r"is f32\[3\], expected f32\[n,3\]: 1 dimensions, not 2; declared at tests/runtime/test_sig.*\d$",
+            r"is f32\[3\], expected f32\[n,3\]: 1 dimensions, not 2; declared at .*\d\. Add one .*\.unsqueeze\(0\)",
         ),
         (
             torch.ones(2, 4),
-            r"has size 4 in dimension 1, expected 3 of f32\[n,3\]; declared at tests/runtime/test_sig.*\d$",
+            r"has size 4 in dimension 1, expected 3 of f32\[n,3\]; declared at .*\d\. Inputs are given in the order",
         ),
         (
             torch.ones(2, 3).to_sparse(),
-            r"is torch.sparse_coo, expected a dense tensor; declared at .*Use .to_dense\(\)",
+            r"is sparse, torch.sparse_coo, expected a dense tensor; declared at .*Use .to_dense\(\)",
         ),
         (
             torch.ones(2, 3, device="meta"),
@@ -238,15 +238,15 @@ def test_every_layout_is_taken_and_left_alone() -> None:
         ),
         (
             [[1.0, 2.0, 3.0]],
-            r"is list, expected f32\[n,3\]; declared at .*. Give a torch tensor, or anything with __array",
+            r"is list, expected f32\[n,3\]; declared at .*. Give a torch tensor, such as .*, or anything with __array",
         ),
         (
             1.0,
-            r"is float, expected f32\[n,3\]; declared at .*. Give a torch tensor, or anything with __array__ or __dlp",
+            r"is float, expected f32\[n,3\]; declared at .*. Give a torch tensor, .*, or anything with __array__",
         ),
         (
             None,
-            r"is NoneType, expected f32\[n,3\]; declared at .*. Give a torch tensor, or anything with __array__ or _",
+            r"is NoneType, expected f32\[n,3\]; declared at .*. Give a torch tensor, .*, or anything with __array__",
         ),
         (
             graphc.placeholder("y", (2, 3)),
@@ -254,7 +254,7 @@ def test_every_layout_is_taken_and_left_alone() -> None:
         ),
         (
             numpy.array([["a"]]),
-            r"cannot be read as a tensor: can't convert np.ndarray of type numpy.str_.*; declared at",
+            r"is numpy.ndarray of dtype <U1, which cannot be read as a tensor, expected .*numpy.str_.*; declared at",
         ),
     ],
     ids=lambda value: type(value).__name__,
@@ -270,7 +270,7 @@ def test_wrong_number_of_inputs() -> None:
     x, y = graphc.placeholder("x", (1,)), graphc.placeholder("y", (1,))
     program = graphc.compile([x, y], x + y, backend="reference")
     for arrays in ((), (torch.ones(1),), (torch.ones(1),) * 3):
-        with pytest.raises(InputError, match=rf"^{len(arrays)} inputs given, the program takes 2: x, y$"):
+        with pytest.raises(InputError, match=rf"^{len(arrays)} inputs given, the program takes 2: x, y\."):
             program(*arrays)
 
 

@@ -222,6 +222,14 @@ def test_validation_is_evaluation_after_each_epoch(backend: str) -> None:
             assert history[f"validation_{name}"][epoch] == value
 
 
+def test_validation_never_trains(backend: str) -> None:
+    """Also of a program that updates without training."""
+    p, x = Parameter(torch.zeros(()), name="p"), graphc.placeholder("x", ("n",))
+    program = graphc.compile([x], x.mean(), {p: p + 1.0}, training=False, backend=backend)
+    program.fit(torch.ones(4), batch_size=2, epochs=3, validation=[torch.ones(4)])
+    assert p.value.item() == 6.0
+
+
 def test_evaluation_changes_nothing(backend: str) -> None:
     _, program = problem(backend)
     before = program.new_state()
@@ -419,10 +427,10 @@ def test_options_are_checked(options: dict[str, Any], match: str, backend: str) 
 @pytest.mark.parametrize(
     ("values", "match"),
     [
-        ((), r"fit: data has 0 tensors, the program takes 2: x, y"),
-        (data()[:1], r"fit: data has 1 tensors, the program takes 2: x, y"),
+        ((), r"(fit|evaluate): data has 0 tensors, the program takes 2: x, y"),
+        (data()[:1], r"(fit|evaluate): data has 1 tensors, the program takes 2: x, y"),
         ((data(5)[0], data(4)[1]), r"input 'y' has size 4 in dimension 0, expected batch of .*batch is 5 by input 'x'"),
-        (data(0), r"fit: data has no samples"),
+        (data(0), r"(fit|evaluate): data has no samples"),
         ((data()[0].double(), data()[1]), r"input 'x' is f64\[10,2\], expected f32\[batch,2\]: nothing is cast"),
         (([[1.0, 2.0]], [[1.0]]), r"input 'x' is list, expected f32\[batch,2\]"),
         (data(5, torch.float64), r"input 'x' is f64"),
@@ -445,7 +453,7 @@ def test_data_are_checked(values: tuple[Any, ...], match: str, backend: str) -> 
         ([()], r"fit: input 'x0' is f32\[\], but all inputs need"),
         ([("n",), ("m",)], r"fit: input 'x1' is f32\[m\], but all inputs need"),
         ([("n",), (2, "n")], r"fit: input 'x1' is f32\[2,n\], but all inputs need"),
-        ([], r"fit: data has no samples"),
+        ([], r"fit: data is cut into batches, and the program takes no inputs"),
     ],
 )
 def test_programs_that_have_no_batches(shapes: list[tuple[Any, ...]], match: str) -> None:

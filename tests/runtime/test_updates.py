@@ -77,6 +77,25 @@ def test_a_slot_that_the_step_reads_late(backend: str) -> None:
     assert m.value.tolist() == [0.25, 0.125]
 
 
+@pytest.mark.parametrize("name", ["lr", "momentum", "dampening", "weight_decay"])
+def test_each_hyper_parameter_counts_when_it_alone_is_set(name: str) -> None:
+    """What depends on them only is computed when one is set, and kept until then."""
+    p = Parameter(torch.tensor([1.0, -2.0]), name="p")
+    optimizer = optim.SGD([p], lr=0.1, momentum=0.5, dampening=0.25, weight_decay=0.125)
+    updates = optimizer.minimize(p.square().sum())
+    found = []
+    for backend in ("torch", "reference"):
+        program = graphc.compile([], [], updates, backend=backend)
+        state = program.new_state()
+        for value in (None, 0.75, 0.25):
+            if value is not None:
+                state[name] = value
+            program(state=state)
+            program(state=state)
+        found.append(state[p])
+    assert_same(*found)
+
+
 def test_cells_of_every_kind(backend: str) -> None:
     flag = Variable(torch.tensor([True, False]))
     count = Variable(torch.tensor(0, dtype=torch.int64))

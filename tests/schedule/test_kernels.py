@@ -95,6 +95,13 @@ def test_values_read_elsewhere_are_stored() -> None:
     assert names([node for kernel in schedule.kernels for node in kernel.stores]).count("tanh") == 1
 
 
+def test_a_value_read_at_another_index_too_is_stored_first() -> None:
+    square = graphc.placeholder("square", (4, 4))
+    y = square.tanh()
+    first, second = scheduled([y + y.T], [square]).kernels
+    assert (names(first.stores), names(second.body)) == (["tanh"], ["add"])
+
+
 def test_derivatives_of_activations_are_computed_where_they_are_read() -> None:
     """From the result, which is stored anyway."""
     net = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 1))

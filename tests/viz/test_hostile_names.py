@@ -147,13 +147,15 @@ FORMS = (
 )
 
 
-def test_mermaid_has_known_lines_only() -> None:
-    def forms(text: str) -> list[int]:
-        lines = text.removesuffix("\n").split("\n")
-        found = [[k for k, form in enumerate(FORMS) if re.fullmatch(form, line)] for line in lines]
-        assert [line for line, kinds in zip(lines, found) if len(kinds) != 1] == []
-        return [kinds[0] for kinds in found]
+def forms(text: str) -> list[int]:
+    """Of each line of Mermaid the form that it has."""
+    lines = text.removesuffix("\n").split("\n")
+    found = [[k for k, form in enumerate(FORMS) if re.fullmatch(form, line)] for line in lines]
+    assert [line for line, kinds in zip(lines, found) if len(kinds) != 1] == []
+    return [kinds[0] for kinds in found]
 
+
+def test_mermaid_has_known_lines_only() -> None:
     expected = forms(contents(plain(), ".mmd", TRAINING).decode())
     for _, program in programs():
         assert forms(contents(program, ".mmd", TRAINING).decode()) == expected

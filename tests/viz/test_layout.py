@@ -128,9 +128,12 @@ def test_a_failure_leaves_the_file_as_it_is(tmp_path: Path, path: Path) -> None:
 
 def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     x = graphc.placeholder("x", ("batch", 4))
-    with pytest.raises(DrawingError, match=r"cannot write '\.jpg' files: the name ends with \.svg, \.png, .*or \.html"):
+    with pytest.raises(
+        DrawingError,
+        match=r"cannot write '.*net\.jpg': there are no '\.jpg' files; the name ends with \.svg, \.png, .*or \.html",
+    ):
         draw(x, tmp_path / "net.jpg")
-    with pytest.raises(DrawingError, match="cannot write a file without an ending"):
+    with pytest.raises(DrawingError, match="there are no files without an ending"):
         draw(x, tmp_path / "net")
     with pytest.raises(DrawingError, match=r"cannot write '.*net\.dot': No such file or directory"):
         draw(x, tmp_path / "missing" / "net.dot")

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -18,19 +18,24 @@ import graphc
 from graphc import Parameter, Tensor, Variable, dims
 from graphc.dims import Size, symbol
 from graphc.errors import GraphcError
-from graphc.ir import OPS, Arg, Node, Op, Role, apply, topological_order
+from graphc.ir import OPS, Arg, Node, Op, Role, Sample, apply, topological_order
 from graphc.types import DTYPES, TensorType, same_shape
 from tools.fuzzing.forms import FORMS, REARRANGEMENTS
 
-__all__ = ["LARGEST", "PLAIN", "Builder", "draw"]
+__all__ = ["LARGEST", "MAX_ELEMENTS", "PLAIN", "ROUND_VECTORS", "SAMPLES", "SMALL", "Builder", "Kind", "draw"]
 
 Array = torch.Tensor
+Kind = Literal["any", "smooth"]
 LARGEST = 1e4
 """Larger magnitudes are left out: they make everything that depends on them a matter of rounding."""
 MAX_ELEMENTS = 2000
 MAX_RANK = 5
 PLAIN = Arg(())
+SMALL = (1, 2, 3, 4, 5)
+ROUND_VECTORS = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 66, 67)
+"""Sizes next to the lengths of vectors, of blocks of vectors, and of a cache line."""
 SAMPLED = [op for op in OPS.values() if list(op.samples())]
+SAMPLES = [sample for op in SAMPLED for sample in op.samples()]
 SPECIAL = [float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1e-40, -1e-40]
 NAMES = ["x", "points", "in 1", "class", "π", "x", '"; raise SystemExit #', "in0", "n", "v3", "a\nb"]
 
@@ -51,16 +56,26 @@ def draw(arg: Arg, shape: Sequence[int], generator: torch.Generator, wild: bool 
 
 
 class Builder:
-    """One graph in the making. `pool` has the tensors that later ones may use."""
+    """One graph in the making. `pool` has the tensors that later ones may use.
 
-    def __init__(self, seed: int, size: int) -> None:
+    The first op is one of all samples, by turns: so many seeds have every op, with every dtype of its samples.
+    `kind` restricts: "smooth" graphs are in float64 and do not train, for finite differences.
+    """
+
+    def __init__(self, seed: int, size: int, kind: Kind = "any") -> None:
         self.seed, self.size = seed, size
         self.random: random.Random = random.Random(f"{seed} {size}")
         self.generator = torch.Generator().manual_seed(self.random.getrandbits(48))
-        self.is_wild = self.chance(0.08)
-        self.is_training = self.chance(0.4)
-        self.main = self.random.choice([torch.float32, torch.float64])
+        self.is_smooth = kind == "smooth"
+        self.is_wild = not self.is_smooth and self.chance(0.08)
+        self.is_training = not self.is_smooth and self.chance(0.4)
+        self.is_batched = self.is_training and self.chance(0.15)
+        self.main = torch.float64 if self.is_smooth else self.random.choice([torch.float32, torch.float64])
+        self.wide = self.random.choice([0.0, 0.0, 0.0, 0.25])
         self.sizes = {"n": self.random.randint(2, 6), "m": self.random.randint(2, 5)}
+        if self.chance(self.wide):
+            self.sizes["n"] = self.random.choice(ROUND_VECTORS)
+        self.wanted: Tensor | None = None
         self.pool: list[Tensor] = []
         self.values: dict[Node, Array] = {}
         self.draws: dict[Node, Arg] = {}
@@ -72,7 +87,12 @@ class Builder:
     def grow(self) -> None:
         """Choose ops, from what the pool has."""
         steps = [self.from_sample] * 11 + [self.rearranged] * 5 + [self.formed] * 5
+        turn, number = divmod(self.seed, len(SAMPLES))
         goal = len(self.pool) + self.size
+        for attempt in range(6):
+            self.wanted = self.attempt(partial(self.from_sample, SAMPLES[number], exactly=turn % 2 == 0 or attempt > 0))
+            if self.wanted is not None:
+                break
         for _ in range(8 * self.size):
             if len(self.pool) >= goal:
                 break
@@ -82,8 +102,12 @@ class Builder:
         """Inputs that determine the named sizes, and parameters."""
         n, m = symbol("n"), symbol("m")
         self.placeholder(TensorType((n, self.static_size()), self.main))
-        self.placeholder(TensorType(self.random.choice([(m,), (n, m), (m, 2), (m + n, m)]), self.main))
-        if self.chance(0.2):
+        if self.is_batched:
+            del self.sizes["m"]
+            self.placeholder(TensorType(self.random.choice([(n,), (n, 2), (n, 3, 2)]), self.main))
+        else:
+            self.placeholder(TensorType(self.random.choice([(m,), (n, m), (m, 2), (m + n, m)]), self.main))
+        if not self.is_batched and self.chance(0.2):
             self.placeholder(TensorType((self.random.choice([n + 1, 2 * n, n * m]), 3), self.main))
         shape = self.shape(static=True)
         for _ in range(self.random.randint(2, 4) if self.is_training else self.random.randint(0, 2)):
@@ -100,6 +124,8 @@ class Builder:
             if self.chance(0.8):
                 x = x + self.parameter(TensorType((width,), self.main))
             x = self.keep(self.random.choice([graphc.tanh, graphc.sigmoid, graphc.relu, graphc.leaky_relu])(x))
+            if self.chance(0.3):
+                x = self.keep(graphc.dropout(x, self.random.choice([0.1, 0.5, 0.9])))
         return x
 
     # Choices.
@@ -123,10 +149,14 @@ class Builder:
         return found[int(len(found) * self.random.random() ** 0.6)]
 
     def static_size(self) -> int:
-        return self.random.choice([1, 1, 2, 3, 3, 4, 5, 7, 0] if self.chance(0.3) else [1, 2, 3, 4, 5])
+        if self.chance(self.wide):
+            return self.random.choice(ROUND_VECTORS)
+        return self.random.choice([1, 1, 2, 3, 3, 4, 5, 7, 0] if self.chance(0.3) else SMALL)
 
     def any_size(self) -> Size:
-        return symbol(self.random.choice("nnm")) if self.chance(0.4) else self.static_size()
+        return (
+            symbol(self.random.choice("nn" if self.is_batched else "nnm")) if self.chance(0.4) else self.static_size()
+        )
 
     def shape(self, static: bool = False) -> tuple[Size, ...]:
         rank = self.random.choice([0, 1, 1, 2, 2, 2, 3])
@@ -141,12 +171,16 @@ class Builder:
     # Leaves.
 
     def leaf(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
-        kinds = [self.placeholder, self.placeholder, self.constant]
+        kinds = [self.constant]
+        if self._may_be_given(type_):
+            kinds += [self.placeholder, self.placeholder]
         if type_.is_static:
             kinds += [self.parameter, self.parameter]
         return self.random.choice(kinds)(type_, arg)
 
     def placeholder(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
+        if not self._may_be_given(type_):
+            raise Refused
         name = self.random.choice(NAMES) if self.chance(0.2) else f"x{len(self.inputs)}"
         x = graphc.placeholder(name, type_.shape, type_.dtype)
         integer = arg.integer or self.chance(0.15)
@@ -155,6 +189,10 @@ class Builder:
         self.inputs.append(x)
         self.pool.append(x)
         return x
+
+    def _may_be_given(self, type_: TensorType) -> bool:
+        """`fit` cuts batches along a size that all inputs share."""
+        return not self.is_batched or (type_.ndim > 0 and dims.same(type_.shape[0], symbol("n")))
 
     def parameter(self, type_: TensorType, arg: Arg = PLAIN) -> Tensor:
         value = self.draw(type_, arg)
@@ -274,11 +312,11 @@ class Builder:
                 break
         return x
 
-    def from_sample(self) -> Tensor:
-        """A random op as in one of its samples, on other sizes and another dtype where it takes them."""
-        sample = self.random.choice(list(self.random.choice(SAMPLED).samples()))
+    def from_sample(self, sample: Sample | None = None, *, exactly: bool = False) -> Tensor:
+        """An op as in one of its samples, a random one if None, on other sizes, and unless `exactly` another dtype."""
+        sample = sample or self.random.choice(list(self.random.choice(SAMPLED).samples()))
         op, types = sample.op, [TensorType(arg.shape, arg.dtype) for arg in sample.args]
-        for change in (self._resized, self._retyped):
+        for change in (self._resized,) if exactly else (self._resized, self._retyped):
             changed, new_types = change(op, types)
             if self.chance(0.9) and _accepts(changed, new_types):
                 op, types = changed, new_types
@@ -310,10 +348,10 @@ class Builder:
     def _retyped(self, op: Op, types: Sequence[TensorType]) -> tuple[Op, list[TensorType]]:
         """Floating dtypes made the graph's main one; sometimes the main dtype of the op made any."""
         old = types[-1].dtype
-        if old is torch.float32 and self.chance(0.85):
+        if old.is_floating_point and (self.is_smooth or (old is torch.float32 and self.chance(0.85))):
             new = self.main
         else:
-            new = self.random.choice([each for each in DTYPES if each.itemsize != 2 or self.chance(0.2)])
+            new = self.random.choice([each for each in DTYPES if each.itemsize != 2 or self.chance(0.5)])
         if old.is_floating_point and not new.is_floating_point and op.name == "cast":
             return op, list(types)
         return op, [TensorType(type_.shape, new if type_.dtype is old else type_.dtype) for type_ in types]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 import graphc
-from graphc import Parameter, Tensor, Variable, optim
+from graphc import Parameter, Tensor, Variable, dims, optim
 from graphc.ir import Arg, Node, Role, topological_order
 from graphc.types import TensorType
-from tools.fuzzing.build import Builder
+from tools.fuzzing.build import MAX_ELEMENTS, ROUND_VECTORS, SMALL, Builder, Kind
 
 __all__ = ["Case", "build"]
 
@@ -23,6 +23,7 @@ class Case:
     """A graph to try. `draws` tells how the values of each input are drawn.
 
     `gradients` names the outputs that are derivatives of `loss` by `wrt`, `seconds` those of Σ gradient · weight.
+    `training` is as for `compile`; `is_batched` means that `fit` takes it.
     """
 
     seed: int
@@ -38,11 +39,13 @@ class Case:
     weights: tuple[Tensor, ...] = ()
     seconds: tuple[str, ...] = ()
     is_wild: bool = False
+    training: bool = False
+    is_batched: bool = False
 
 
-def build(seed: int, size: int) -> Case:
+def build(seed: int, size: int, kind: Kind = "any") -> Case:
     """The case with this seed; about `size` ops are chosen."""
-    b = Builder(seed, size)
+    b = Builder(seed, size, kind)
     b.grow()
     return _training(b) if b.is_training else _differentiated(b)
 
@@ -64,7 +67,7 @@ def _differentiated(b: Builder) -> Case:
     outputs.update({f"gradient{i}": gradient for i, gradient in enumerate(gradients)})
     asked: dict[str, Any] = {"loss": loss, "wrt": tuple(wrt)}
     asked["gradients"] = tuple(f"gradient{i}" for i in range(len(gradients)))
-    if not wrt or b.is_wild or not b.chance(0.3):
+    if not wrt or b.is_wild or not (b.is_smooth or b.chance(0.3)):
         return _case(b, outputs, **asked)
     weights = [b.placeholder(gradient.type) for gradient in gradients]
     total = sum((g * w).to(b.main).sum() for g, w in zip(gradients, weights))
@@ -215,7 +218,7 @@ def _loss(b: Builder) -> Tensor | None:
             lambda x: x.sum(),
             lambda x: (x.square() * 0.1).mean(),
         ]
-        term = b.attempt(partial(b.random.choice(kinds), x))
+        term = b.attempt(partial(b.random.choice(kinds[:1] if b.is_smooth else kinds), x))
         if term is not None:
             terms.append(term.to(b.main))
     if not terms:
@@ -231,6 +234,8 @@ def _outputs(b: Builder) -> dict[str, Tensor]:
     for _ in range(b.random.choice([0, 0, 1, 2, 3])):
         x = b.pick()
         chosen.append(b.random.choice([x, x.reshape(-1), x.T if x.ndim else x, x[None]]))
+    if b.wanted is not None and not any(x.node is b.wanted.node for x in chosen):
+        chosen.append(b.wanted)
     if chosen and b.chance(0.2):
         chosen.append(b.random.choice(chosen))
     return {f"output{i}": x for i, x in enumerate(chosen or [b.pick()])}
@@ -242,8 +247,18 @@ def _case(b: Builder, outputs: Mapping[str, Tensor], **more: Any) -> Case:
     needed = set(topological_order(x.node for x in results))
     inputs = [x for i, x in enumerate(b.inputs) if i < 2 or x.node in needed or b.chance(0.3)]
     b.random.shuffle(inputs)
-    bindings: list[Mapping[str, int]] = [b.sizes]
-    bindings += [{name: b.random.randint(0, 7) for name in b.sizes} for _ in range(2)]
-    bindings += [dict.fromkeys(b.sizes, size) for size in (0, 1)]
-    asked = {**more, "outputs": dict(outputs), "updates": updates, "bindings": tuple(bindings), "is_wild": b.is_wild}
-    return Case(b.seed, b.size, tuple(inputs), b.draws, **asked)
+    asked = {**more, "outputs": dict(outputs), "updates": updates, "bindings": _bindings(b, needed)}
+    training = bool(updates) if b.chance(0.5) else b.chance(0.5)
+    flags = {"is_wild": b.is_wild, "training": training and not b.is_smooth, "is_batched": b.is_batched}
+    return Case(b.seed, b.size, tuple(inputs), b.draws, **asked, **flags)
+
+
+def _bindings(b: Builder, needed: Collection[Node]) -> tuple[Mapping[str, int], ...]:
+    """Sizes to try: those of the builder, some between vectors, 0 and 1."""
+    chosen: list[Mapping[str, int]] = [b.sizes]
+    wide = {name: b.random.choice([*SMALL, *ROUND_VECTORS]) for name in b.sizes}
+    small = {name: b.random.randint(0, 7) for name in b.sizes}
+    largest = max((dims.evaluate(node.type.numel, wide) for node in needed), default=0)
+    chosen += [wide if largest <= MAX_ELEMENTS else small, small]
+    chosen += [dict.fromkeys(b.sizes, size) for size in (0, 1)]
+    return tuple(chosen)

@@ -11,15 +11,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
-from graphc import Tensor, dims
-from graphc.ir import Cell, Graph, Node, Op, Output, OutputRole
-from graphc.ops.linear_units import GeluBackward
+from graphc import dims
+from graphc.ir import Cell, Graph, Node, Op, Output, OutputRole, topological_order
+from graphc.ops.linear_units import Gelu, GeluBackward
+from graphc.passes.specialise import specialise
+from graphc.types import TensorType
 from tools.fuzzing.cases import Case
 
-__all__ = ["Expected", "Mismatch", "evaluate", "expect", "expect_derivatives"]
+__all__ = [
+    "Derivatives",
+    "Expected",
+    "Mismatch",
+    "OutsideDomain",
+    "evaluate",
+    "expect",
+    "expect_derivatives",
+    "noises",
+    "same_bits",
+]
 
 Array = torch.Tensor
 NOISY_RUNS = 4
@@ -86,6 +99,13 @@ def _type(x: Array) -> str:
     return f"{str(x.dtype).removeprefix('torch.')}{list(x.shape)}"
 
 
+def same_bits(actual: Array, expected: Array, what: str) -> None:
+    """Raises Mismatch unless equal to the bit, whatever kind of NaN a NaN is."""
+    same = (actual == expected) & (actual.signbit() == expected.signbit()) | (actual.isnan() & expected.isnan())
+    if actual.shape != expected.shape or actual.dtype is not expected.dtype or not bool(same.all()):
+        raise Mismatch(f"{what} differs in its bits: {actual} and {expected}")
+
+
 class Noise:
     """Moves floating numbers by a few units in the last place; with `levels`, comparisons take near ones for equal."""
 
@@ -96,8 +116,8 @@ class Noise:
     def shake(self, x: Array) -> Array:
         if not x.dtype.is_floating_point:
             return x
-        units = torch.empty(x.shape, dtype=x.dtype).uniform_(-UNITS, UNITS, generator=self.generator)
-        return x * (1 + units * torch.finfo(x.dtype).eps)
+        units = UNITS * torch.finfo(x.dtype).eps
+        return torch.empty(x.shape, dtype=x.dtype).uniform_(1 - units, 1 + units, generator=self.generator).mul_(x)
 
 
 def evaluate(
@@ -111,27 +131,33 @@ def evaluate(
 ) -> dict[Node, Array]:
     """The value of every node, by `eval`; with `judged`, by the functions whose derivative `vjp` follows."""
     values: dict[Node, Array] = dict(zip(graph.inputs, inputs, strict=True))
-    for node in graph.nodes:
+    for node, op, is_view in _bound(graph, tuple(sizes.items())):
         if node in values:
             continue
-        if node.op.cell is not None:
-            values[node] = cells[node.op.cell]
+        if op.cell is not None:
+            values[node] = cells[op.cell]
             continue
-        op = node.op.bound(sizes)
         operands: Sequence[Array] = [values[x] for x in node.inputs]
-        is_view = op.torch is not None and op.torch.form == "view"
         if noise is not None and not op.is_pointwise and not is_view:  # sums may be reassociated
             operands = [noise.shake(x) for x in operands]
         if noise is not None and noise.levels and not node.type.dtype.is_floating_point:
             operands = _levelled(operands)
         value = _judged(op, operands, noise) if judged else op.eval(*operands)
-        if noise is not None and isinstance(op, GeluBackward):
-            value = value + noise.shake(_largest_part(*operands)) - _largest_part(*operands)
+        if noise is not None and isinstance(op, (Gelu, GeluBackward)):
+            largest = _largest_part(*operands).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+            value = value + noise.shake(largest) - largest
         values[node] = value if noise is None or is_view else noise.shake(value)
     return values
 
 
-class _OutsideDomain(Exception):  # noqa: N818 - not an error: there is nothing to compare with
+@lru_cache(4)
+def _bound(graph: Graph, sizes: tuple[tuple[str, int], ...]) -> list[tuple[Node, Op, bool]]:
+    """Each node with its op for these sizes, and whether it only views its operand."""
+    ops = [(node, node.op.bound(dict(sizes))) for node in graph.nodes]
+    return [(node, op, op.torch is not None and op.torch.form == "view") for node, op in ops]
+
+
+class OutsideDomain(Exception):  # noqa: N818 - not an error: there is nothing to compare with
     """torch refuses the operands of a function whose derivative was wanted."""
 
 
@@ -143,13 +169,14 @@ def _judged(op: Op, operands: Sequence[Array], noise: Noise | None) -> Array:
         return op.judge(*operands)
     except RuntimeError:
         if noise is None:
-            raise _OutsideDomain from None
+            raise OutsideDomain from None
         return op.eval(*operands)
 
 
-def _largest_part(g: Array, x: Array) -> Array:
-    """A bound of what `gelu_backward` adds up: where that cancels, as left of -3, its digits are those of its parts."""
-    return g * (1 + x.abs()) ** 3
+def _largest_part(*operands: Array) -> Array:
+    """A bound of what `gelu` and `gelu_backward` add up: where that cancels, as left of -3, parts have the digits."""
+    *cotangent, x = operands
+    return cotangent[0] * (1 + x.abs()) ** 3 if cotangent else x
 
 
 def _levelled(operands: Sequence[Array]) -> Sequence[Array]:
@@ -161,7 +188,7 @@ def _levelled(operands: Sequence[Array]) -> Sequence[Array]:
     return x, torch.where(is_near, x, y)
 
 
-def _noises(seed: int) -> list[Noise | None]:
+def noises(seed: int) -> list[Noise | None]:
     return [None, *(Noise(seed + i, levels=i == 0) for i in range(NOISY_RUNS))]
 
 
@@ -169,43 +196,79 @@ def expect(
     graph: Graph, inputs: Sequence[Array], cells: Mapping[Cell, Array], sizes: Mapping[str, int], seed: int
 ) -> list[Expected]:
     """What each output of the graph must be, updates among them."""
-    runs = [evaluate(graph, inputs, cells, sizes, noise) for noise in _noises(seed)]
+    runs = [evaluate(graph, inputs, cells, sizes, noise) for noise in noises(seed)]
     return [Expected.of([values[output.node] for values in runs]) for output in graph.outputs]
 
 
-def expect_derivatives(
-    case: Case, inputs: Sequence[Array], cells: Mapping[Cell, Array], sizes: Mapping[str, int], seed: int
-) -> dict[str, Expected]:
-    """What the gradients of a case must be, by torch.autograd; nothing where a function of torch refuses its operands.
+@dataclass(frozen=True, eq=False)
+class Derivatives:
+    """The nodes that derivatives are taken of and by, as the program has them: with masks where it trains.
 
-    The second ones are derivatives of the declared gradients: torch's own second derivatives have errors by design.
+    `gradients` and `weights` are for the second derivatives, which are those of the declared gradients: torch's own
+    second derivatives have errors by design. What the loss does not depend on is not in `graph`.
+    """
+
+    graph: Graph
+    loss: Node
+    wrt: tuple[Node, ...]
+    gradients: tuple[Node, ...] = ()
+    weights: tuple[Node, ...] = ()
+
+    @staticmethod
+    def of(case: Case, outputs: Sequence[Output]) -> Derivatives:
+        """`outputs` are all of the program, which decide about masks."""
+        assert case.loss is not None, "there are derivatives"
+        reached = set(topological_order([case.loss.node]))
+        gradients = [case.outputs[name].node for name in (case.gradients if case.seconds else ())]
+        weights = [x.node for x in (case.weights if case.seconds else ())]
+        wrt = [x.node for x in case.wrt if x.node in reached]
+        wanted = [case.loss.node, *gradients, *weights, *wrt]
+        chosen = tuple(Output(node, OutputRole.OUTPUT, "") for node in wanted)
+        graph = Graph(tuple(x.node for x in case.inputs), (*chosen, *outputs))
+        if case.training:
+            graph, _ = specialise(graph, True)
+        graph = Graph(graph.inputs, graph.outputs[: len(wanted)])
+        loss, *rest = (output.node for output in graph.outputs)
+        found = iter(rest[len(gradients) + len(weights) :])
+        return Derivatives(
+            graph,
+            loss,
+            tuple(next(found) if x.node in reached else x.node for x in case.wrt),
+            tuple(rest[: len(gradients)]),
+            tuple(rest[len(gradients) : len(gradients) + len(weights)]),
+        )
+
+
+def expect_derivatives(
+    of: Derivatives, inputs: Sequence[Array], cells: Mapping[Cell, Array], sizes: Mapping[str, int], seed: int
+) -> list[Expected]:
+    """What the gradients must be, by torch.autograd, and then the second derivatives.
+
+    Nothing where a function of torch refuses its operands.
     """
     try:
-        runs = [_derivatives(case, inputs, cells, sizes, noise) for noise in _noises(seed)]
-    except _OutsideDomain:
-        return {}
-    return {name: Expected.of([values[name] for values in runs]) for name in (*case.gradients, *case.seconds)}
+        runs = [_derivatives(of, inputs, cells, sizes, noise) for noise in noises(seed)]
+    except OutsideDomain:
+        return []
+    return [Expected.of(values) for values in zip(*runs, strict=True)]
 
 
 def _derivatives(
-    case: Case,
+    of: Derivatives,
     inputs: Sequence[Array],
     cells: Mapping[Cell, Array],
     sizes: Mapping[str, int],
     noise: Noise | None,
-) -> dict[str, Array]:
-    assert case.loss is not None, "there are derivatives"
-    wanted = [case.loss, *(case.outputs[name] for name in (case.gradients if case.seconds else ()))]
-    outputs = tuple(Output(x.node, OutputRole.OUTPUT, "") for x in wanted)
-    graph = Graph(tuple(x.node for x in case.inputs), outputs)
+) -> list[Array]:
     leaves = {cell: _leaf(x) for cell, x in cells.items()}
-    values = evaluate(graph, [_leaf(x) for x in inputs], leaves, sizes, noise, judged=True)
-    wrt = [values[x.node] if x.node in values else _zeros(x, sizes) for x in case.wrt]
-    loss, *gradients = [values[x.node] for x in wanted]
-    found = dict(zip(case.gradients, _gradients(loss, wrt), strict=True))
-    if case.seconds:
-        parts = [(g * values[w.node]).to(loss.dtype).sum() for g, w in zip(gradients, case.weights, strict=True)]
-        found.update(zip(case.seconds, _gradients(torch.stack(parts).sum(), wrt), strict=True))
+    values = evaluate(of.graph, [_leaf(x) for x in inputs], leaves, sizes, noise, judged=True)
+    wrt = [values[node] if node in values else _zeros(node.type, sizes) for node in of.wrt]
+    loss = values[of.loss]
+    found = _gradients(loss, wrt)
+    if of.gradients:
+        weighted = zip(of.gradients, of.weights, strict=True)
+        parts = [(values[g] * values[w]).to(loss.dtype).sum() for g, w in weighted]
+        found += _gradients(torch.stack(parts).sum(), wrt)
     return found
 
 
@@ -213,8 +276,8 @@ def _leaf(x: Array) -> Array:
     return x.detach().requires_grad_(x.dtype.is_floating_point)
 
 
-def _zeros(x: Tensor, sizes: Mapping[str, int]) -> Array:
-    return torch.zeros([dims.evaluate(size, sizes) for size in x.shape], dtype=x.dtype)
+def _zeros(type_: TensorType, sizes: Mapping[str, int]) -> Array:
+    return torch.zeros([dims.evaluate(size, sizes) for size in type_.shape], dtype=type_.dtype)
 
 
 def _gradients(y: Array, wrt: Sequence[Array]) -> list[Array]:

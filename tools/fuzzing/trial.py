@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 from unittest import mock
 
 import torch
 
 import graphc
 from graphc import InputError, State, Tensor, Variable, dims
-from graphc.backends.c import NativeExecutable, generate_native, plan_native
+from graphc.backends.c import NativePlan, not_native
 from graphc.backends.c.check import check as check_native
 from graphc.backends.executable import Bound, Executable
-from graphc.backends.reference import ReferenceExecutable
-from graphc.backends.torch_plan import PATTERNS, TorchExecutable, generate, lower, source
-from graphc.ir import Cell, Graph, Output, OutputRole
-from graphc.ir.rewrite import Rule, rewrite
-from graphc.ir.verify import verify
-from graphc.memory import check, plan
-from graphc.passes import PASSES, Pass
-from graphc.passes.canonicalise import RULES
-from graphc.passes.cse import cse
-from graphc.passes.decompose import decompose
+from graphc.ir import Cell, Graph, Output, OutputRole, Role
+from graphc.memory import MemoryPlan, check
+from graphc.passes.specialise import specialise
 from graphc.runtime.signature import Signature
-from graphc.schedule import Pattern, Schedule, schedule, schedule_kernels
-from graphc.types import TensorType
+from graphc.schedule import Schedule
 from tools.fuzzing.build import LARGEST, draw
 from tools.fuzzing.cases import Case
-from tools.fuzzing.judge import Expected, Mismatch, expect, expect_derivatives
+from tools.fuzzing.fitting import Run
+from tools.fuzzing.holding import hold
+from tools.fuzzing.inputs import disguised, give_cells, laid_out
+from tools.fuzzing.judge import Derivatives, Expected, Mismatch, expect, expect_derivatives, same_bits
+from tools.fuzzing.ways import Way, native_ways, switched_ways
 
-__all__ = ["Trial"]
+__all__ = ["ASPECTS", "Call", "Trial"]
 
 Array = torch.Tensor
-VARIANTS = 4
-"""How many of the ways that only agree within rounding are tried on each case."""
+ASPECTS = ("backends", "passes", "reuse", "held")
+"""What may be tried: each backend against eager; passes, rules and patterns on and off; reuse of memory on and off, and
+poisoned; outputs that are held and inputs that are left alone."""
+
+FLAGS = ("-O0", "-O0", "-O1", "")
+"""For the C compiler, by turns: it takes several times longer to optimise, and what graphc generates is the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,85 +59,129 @@ class Call:
     after: dict[Cell, Array]
 
 
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Something to try with a case. `name` and `way` tell it from others, also of a smaller case."""
+
+    name: str
+    run: Callable[[], None]
+    way: Way | None = None
+
+
+Results = Sequence[tuple[Sequence[Array], Mapping[Cell, Array]]]
+"""Outputs and cells after each call."""
+
+
 @dataclass
 class Trial:
-    """`native`: generated C is tried, too. `what` and `source` say what was being tried when something failed."""
+    """`native`: C is generated, too. `what`, `source` and `step` say what was being tried when something failed."""
 
     case: Case
     native: bool = False
+    aspects: Collection[str] = ASPECTS
     what: str = "compile"
     source: str = ""
+    step: Step = field(init=False)
     graph: Graph = field(init=False)
     calls: list[Call] = field(default_factory=list)
+    latest: tuple[Sequence[Array], Mapping[Cell, Array]] | None = None
+    """Inputs and cells of the call that was tried last."""
     elements: int = 0
     firm: int = 0
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.case.seed)
         self.graph = self._declared(self.case.updates)
+        self.specialised, _ = specialise(self.graph, self.case.training)
+        if self.case.training:  # else the judge evaluates dropouts themselves, for which they do nothing
+            self.graph = self.specialised
+        self.native = self.native and not_native(self.specialised) is None
+        choose = self.random = random.Random(self.case.seed)
+        self.vector_bytes = choose.choice([16, 32, 64, 64])
+        is_apart = set(self.aspects) & {"passes", "reuse"}  # what they compare with is a plan of torch calls
+        self.recorded = "c" if self.native and not is_apart and choose.random() < 0.5 else "torch"
+        self.step = Step("program", self._record)
 
     def _declared(self, updates: Mapping[Variable, Tensor]) -> Graph:
         outputs = [Output(x.node, OutputRole.OUTPUT, name) for name, x in self.case.outputs.items()]
         outputs += [Output(x.node, OutputRole.UPDATE, to.name, to.cell) for to, x in updates.items()]
-        return Graph(tuple(x.node for x in self.case.inputs), tuple(outputs))
+        graph = Graph(tuple(x.node for x in self.case.inputs), tuple(outputs))
+        return specialise(graph, True)[0] if self.case.training else graph
 
-    def _compiled(self, updates: Mapping[Variable, Tensor]) -> graphc.Program:
-        # Not for training: the judge goes by `eval`, for which dropout does nothing.
-        outputs = dict(self.case.outputs)
-        return graphc.compile(list(self.case.inputs), outputs, dict(updates), backend="torch", training=False)
+    def compiled(self, backend: str, updates: Mapping[Variable, Tensor] | None = None) -> graphc.Program:
+        chosen = self.case.updates if updates is None else updates
+        inputs, outputs = list(self.case.inputs), dict(self.case.outputs)
+        return graphc.compile(inputs, outputs, dict(chosen), backend=backend, training=self.case.training)
 
-    def run(self) -> None:
-        """Raises Mismatch, or whatever graphc raises by mistake."""
-        program = self._compiled(self.case.updates)
-        self.source = program.source
-        stages = {stage.name: stage.value for stage in program.stages}
-        steps = stages["schedule"]
-        assert isinstance(steps, Schedule), "the torch plan has a schedule"
-        self._record(program)
-        for call in self.calls:
-            self.what = f"the memory checker, at {call.sizes}"
-            check(steps, plan(steps), call.sizes)
-        self._replay("without reuse of buffers", _torch(steps, reuse=False), exact=True)
-        self._replay("with poisoned buffers", _torch(steps), exact=True, poisoned=True)
-        with mock.patch.object(source, "PART", 3):
-            self._replay("in short parts", _torch(steps), exact=True)
-        if self.case.updates:
-            self._take_turns()
-        for name, make in self._variants(program.graph):
-            self.what = f"compile {name}"
-            self._replay(name, make())
-        if self.native and all(dtype.itemsize != 2 or not dtype.is_floating_point for dtype in _dtypes(program.graph)):
-            self._try_native(program.graph)
+    @property
+    def environment(self) -> dict[str, str]:
+        """How C is generated and compiled, where compiling takes it from the environment."""
+        flags = os.environ.get("GRAPHC_CFLAGS", FLAGS[self.case.seed % len(FLAGS)])
+        return {"GRAPHC_VECTOR_BYTES": str(self.vector_bytes), "GRAPHC_CFLAGS": flags, "GRAPHC_VERIFY": "1"}
 
-    def _try_native(self, optimised: Graph) -> None:
-        """Generated C for vectors of some length; one compilation, since that takes longer than all the rest."""
-        vector_bytes = self.random.choice([16, 32, 64, 64])
-        name = f"generated C for {vector_bytes} bytes"
-        self.what = f"compile {name}"
-        graph = _optimised(optimised, [Pass("decompose", decompose), Pass("cse", cse)])
-        native = plan_native(schedule_kernels(graph), vector_bytes)
-        for sizes in ({}, *(call.sizes for call in self.calls)):
-            check_native(native, {**dict.fromkeys(graph.symbols, 3), **sizes})
-        executable = NativeExecutable(native, generate_native(native))
-        self._replay(name, executable)
-        self._replay(f"{name}, poisoned", executable, poisoned=True)
+    def run(self, only: Step | None = None) -> None:
+        """Everything, or of what follows the first calls `only` one step. Raises what is wrong."""
+        with mock.patch.dict(os.environ, self.environment):
+            for step in (self.step, *self._steps(only)):
+                self.step, self.what = step, step.name
+                self.random.seed(f"{self.case.seed} {step.name}")
+                step.run()
+
+    def _steps(self, only: Step | None) -> Iterator[Step]:
+        if only is not None and only.way is not None:
+            way = only.way
+            yield Step(only.name, partial(self._replay_way, way), way)
+            return
+        for step in self._all_steps():
+            if only is None or only.name == step.name:
+                yield step
+
+    def _all_steps(self) -> Iterator[Step]:
+        choose = random.Random(f"{self.case.seed} ways")
+        if "backends" in self.aspects:
+            others = [Way("reference"), *([Way("torch")] if self.recorded == "c" else [])]
+            if self.native and self.recorded == "torch":
+                others.append(next(native_ways(choose)))
+            yield from map(self._way, others)
+            if self.case.updates:
+                yield Step("turns", self._take_turns)
+            if self.case.is_batched and self.case.updates:
+                yield Step("fit", self._fit)
+        if "passes" in self.aspects:
+            yield from map(self._way, itertools.islice(switched_ways(choose, "torch"), 4))
+            if self.native:
+                yield from map(self._way, itertools.islice(switched_ways(choose, "c"), 1))
+        if "reuse" in self.aspects:
+            yield Step("the memory checker", self._check_memory)
+            yield Step("reuse of buffers", self._try_reuse)
+            if self.native:
+                yield Step("reuse of native buffers", self._try_native_reuse)
+        if "held" in self.aspects:
+            yield Step("held outputs", lambda: hold(self.case, self.compiled(self.recorded)))
+
+    def _way(self, way: Way) -> Step:
+        return Step(f"way {way}", partial(self._replay_way, way), way)
 
     # The compiled program against eager.
 
-    def _record(self, program: graphc.Program) -> None:
+    def _record(self) -> None:
         """Calls with several sizes and two States in alternation, each checked against the judge."""
-        case, declared = self.case, self.graph
-        signature = Signature.of(declared)
-        states = [program.state, program.new_state()] if case.updates else [program.state]
+        program = self.compiled(self.recorded)
+        case = self.case
+        self.source = program.source
+        signature = Signature.of(self.graph)
+        states = [program.state, program.new_state()] if program.state.cells else [program.state]
+        derivatives = Derivatives.of(case, self.graph_outputs) if case.gradients else None
         held: list[tuple[Array, Array]] = []
-        for k, binding in enumerate((*case.bindings, *case.bindings[:2])):
+        again = case.bindings[:2] if "backends" in self.aspects else ()
+        for k, binding in enumerate((*case.bindings, *again)):
+            choose = random.Random(f"{case.seed} {k}")
             generator = torch.Generator().manual_seed(case.seed * 100 + k)
-            self.what = f"call {k} with {binding}"
+            self.what = f"call {k} with {dict(binding)}"
             shapes = [[dims.evaluate(size, binding) for size in x.shape] for x in case.inputs]
             if any(size < 0 for shape in shapes for size in shape):
                 continue
             drawn = [draw(case.draws[x.node], shape, generator, case.is_wild) for x, shape in zip(case.inputs, shapes)]
-            laid = [self._laid_out(x) for x in drawn]
+            laid = [laid_out(choose, x) for x in drawn]
             inputs = [x for x, _ in laid]
             try:
                 sizes = signature.bind(inputs)
@@ -144,39 +189,56 @@ class Trial:
                 self._refuses(program, inputs)
                 continue
             state = states[k % len(states)]
-            assigned = self._assign(state)
+            assigned = self._assign(choose, state)
             before = {cell: state.read(cell).clone() for cell in program.state.cells}
-            given = self._given(inputs)
-            self._give_cells(given, inputs, state)
-            expected = expect(declared, inputs, before, sizes, case.seed)
+            given = disguised(choose, inputs)
+            give_cells(choose, given, inputs, state)
+            self.latest = inputs, before
+            expected = expect(self.graph, inputs, before, sizes, case.seed)
             bases = [base.clone() for _, base in laid]
-            with self.random.choice([nullcontext, torch.no_grad, torch.inference_mode])():
+            with choose.choice([nullcontext, torch.no_grad, torch.inference_mode])():
                 results = list(program(*given, state=state).values())
             after = {cell: state.read(cell).clone() for cell in program.state.cells}
             for (_, base), old in zip(laid, bases):
-                _same_bits(base, old, "an input after the call")
-            call = Call(sizes, inputs, k % len(states), assigned, before, expected, results, after)
-            self._compare(declared, expected, before, results, after)
-            if case.gradients:
+                same_bits(base, old, "an input after the call")
+            self._compare(self.graph, expected, before, results, after)
+            if derivatives is not None:
                 self.what = f"derivatives against torch.autograd, with {sizes}"
-                judged = expect_derivatives(case, inputs, before, sizes, case.seed)
-                named = dict(zip(case.outputs, expected))
-                for name, derivative in judged.items():
-                    derivative.slack.add_(named[name].slack)
-                    if case.is_wild:  # torch sends zeros along paths that graphc knows to be constant, and 0 · ∞ is NaN
-                        derivative.slack[derivative.value.isnan()] = torch.inf
-                    derivative.compare(named[name].value, name)
+                self._compare_derivatives(derivatives, expected, inputs, before, sizes)
             held.extend((x, x.clone()) for x in results)
-            self.calls.append(call)
+            self.calls.append(Call(sizes, inputs, k % len(states), assigned, before, expected, results, after))
         self.what = "outputs of earlier calls"
         for x, old in held:
-            _same_bits(x, old, "an output that was held")
+            same_bits(x, old, "an output that was held")
 
-    def _assign(self, state: State) -> Collection[Cell]:
+    @property
+    def graph_outputs(self) -> Sequence[Output]:
+        """Of the graph as it was declared."""
+        outputs = [Output(x.node, OutputRole.OUTPUT, name) for name, x in self.case.outputs.items()]
+        return outputs + [Output(x.node, OutputRole.UPDATE, to.name, to.cell) for to, x in self.case.updates.items()]
+
+    def _compare_derivatives(
+        self,
+        derivatives: Derivatives,
+        expected: Sequence[Expected],
+        inputs: Sequence[Array],
+        before: Mapping[Cell, Array],
+        sizes: Mapping[str, int],
+    ) -> None:
+        names = (*self.case.gradients, *self.case.seconds)
+        named = dict(zip(self.case.outputs, expected))
+        for name, derivative in zip(names, expect_derivatives(derivatives, inputs, before, sizes, self.case.seed)):
+            derivative.slack.add_(named[name].slack)
+            if self.case.is_wild:  # torch sends zeros along paths that graphc knows to be constant, and 0 · ∞ is NaN
+                derivative.slack[derivative.value.isnan()] = torch.inf
+            derivative.compare(named[name].value, name)
+
+    def _assign(self, choose: random.Random, state: State) -> Collection[Cell]:
         """Set some cells, as a schedule of learning rates does, and what training has made large."""
-        assigned = {cell for cell in state.cells if bool((state.read(cell).double().abs() > LARGEST).any())}
-        if state.cells and self.random.random() < 0.4:
-            assigned |= set(self.random.choices(state.cells, k=2))
+        cells = [cell for cell in state.cells if cell.role is not Role.RANDOM]
+        assigned = {cell for cell in cells if bool((state.read(cell).double().abs() > LARGEST).any())}
+        if state.cells and choose.random() < 0.4:
+            assigned |= set(choose.choices(state.cells, k=2))
         for cell in assigned:
             value = state.read(cell)
             scaled = (value * 0.75).clamp(-2.0, 2.0) if value.dtype.is_floating_point else value % 7 + 1
@@ -189,51 +251,6 @@ class Trial:
         except InputError:
             return
         raise Mismatch("sizes that the declared graph refuses are accepted")
-
-    def _laid_out(self, x: Array) -> tuple[Array, Array]:
-        """The values of x (for `expanded`, some of them) in another layout, and the memory that they lie in."""
-        match self.random.choice(["plain", "plain", "transposed", "sliced", "expanded", "offset"]):
-            case "transposed":
-                base = x.permute(tuple(reversed(range(x.ndim)))).contiguous()
-                return base.permute(tuple(reversed(range(x.ndim)))), base
-            case "sliced":
-                base = torch.ones([2 * size + 3 for size in x.shape], dtype=x.dtype)
-                view = base[tuple(slice(2, 2 + 2 * size, 2) for size in x.shape)]
-                return view.copy_(x), base
-            case "expanded":
-                base = x[tuple(slice(0, 1) if self.random.random() < 0.6 else slice(None) for _ in x.shape)]
-                return base.expand(x.shape), base
-            case "offset":
-                base = torch.cat([torch.ones(1, dtype=x.dtype), x.reshape(-1)])
-                return base[1:].view(x.shape), base
-        return x, x
-
-    def _given(self, inputs: Sequence[Array]) -> list[Any]:
-        """What a user might pass: arrays of NumPy and tensors that require grad, too."""
-        given: list[Any] = []
-        for x in inputs:
-            roll = self.random.random()
-            if roll < 0.1 and x.dtype is not torch.bfloat16:
-                given.append(x.numpy())
-            elif roll < 0.2 and x.dtype.is_floating_point:
-                given.append(x.detach().requires_grad_())
-            else:
-                given.append(x)
-        return given
-
-    def _give_cells(self, given: list[Any], inputs: list[Array], state: State) -> None:
-        """Sometimes an input is the live value of a cell, which the call may change.
-
-        The program copies its inputs then, and only copies of what is contiguous have the strides of the original.
-        """
-        lives: dict[int, Array] = {}
-        for i, x in enumerate(inputs):
-            alike = [cell for cell in state.cells if cell.type == TensorType(tuple(x.shape), x.dtype)]
-            if alike and self.random.random() < 0.3:
-                lives[i] = state.read(self.random.choice(alike))
-        if lives:
-            inputs[:] = [lives.get(i, x).clone(memory_format=torch.contiguous_format) for i, x in enumerate(inputs)]
-            given[:] = [lives.get(i, x) for i, x in enumerate(inputs)]
 
     def _compare(
         self,
@@ -256,60 +273,105 @@ class Trial:
             self.firm += each.firm
         for cell, value in after.items():
             if cell not in updated:
-                _same_bits(value, before[cell], f"the value of {cell.name!r}, which has no update,")
+                same_bits(value, before[cell], f"the value of {cell.name!r}, which has no update,")
 
     def _take_turns(self) -> None:
         """Programs that update more or fewer of the cells, on one State."""
         updates = list(self.case.updates.items())
         fewer = [dict(self.random.sample(updates, count)) for count in (0, len(updates) // 2, len(updates))]
-        programs = [(self._declared(each), self._compiled(each)) for each in fewer]
+        programs = [(self._declared(each), self.compiled("torch", each)) for each in fewer]
         _, largest = programs[-1]
-        state = largest.state if self.random.random() < 0.5 else largest.new_state()
+        cells = dict.fromkeys(cell for _, program in programs for cell in program.state.cells)
+        # A program without some of the updates may count its random masks with another counter.
+        is_whole = set(cells) <= set(largest.state.cells)
+        state = largest.new_state() if is_whole and self.random.random() < 0.5 else largest.state
         for k in range(6 if self.calls else 0):
             call = self.random.choice(self.calls)
             graph, program = self.random.choice(programs)
             self.what = f"turn {k}, with {call.sizes}"
             self.source = program.source
-            self._assign(state)
-            before = {cell: state.read(cell).clone() for cell in state.cells}
+            self._assign(self.random, state)
+            before = {cell: state.read(cell).clone() for cell in cells}
             expected = expect(graph, call.inputs, before, call.sizes, self.case.seed)
             results = list(program(*call.inputs, state=None if state is largest.state else state).values())
-            self._compare(graph, expected, before, results, {cell: state.read(cell) for cell in state.cells})
+            self._compare(graph, expected, before, results, {cell: state.read(cell) for cell in cells})
+
+    def _fit(self) -> None:
+        if not self.calls:
+            return
+        run = Run.of(self.case, self.graph, self.calls[0].before)
+        for backend in ("reference", "torch", "c") if self.native else ("reference", "torch"):
+            if run is not None:
+                self.what = f"fit on {backend}"
+                program = self.compiled(backend)
+                self.source = program.source
+                run.compare(program, backend)
 
     # Other ways to compile it.
 
-    def _variants(self, optimised: Graph) -> Iterator[tuple[str, Callable[[], Executable]]]:
-        yield "reference", lambda: ReferenceExecutable(optimised)
-        declared = self.graph
-        rules = self.random.sample(RULES, self.random.randrange(len(RULES)))
-        patterns = self.random.sample(PATTERNS, self.random.randrange(len(PATTERNS)))
-        fewer = [Pass("canonicalise", lambda graph: rewrite(graph, rules, "canonicalise")), *PASSES[1:]]
-        shuffled = self.random.sample(PASSES, len(PASSES))
-        ways: list[tuple[str, Callable[[], Executable]]] = [
-            ("without passes", lambda: _lowered(declared)),
-            ("without lower", lambda: _lowered(optimised, lowering=False)),
-            ("without patterns", lambda: _lowered(optimised, patterns=())),
-            (f"with the patterns {_names(patterns)}", lambda: _lowered(optimised, patterns=patterns)),
-            (f"with the rules {_names(rules)}", lambda: _lowered(_optimised(declared, fewer))),
-            (f"with the passes {_names(shuffled)}", lambda: _lowered(_optimised(declared, shuffled))),
-        ]
-        for off in PASSES:
-            passes = [each for each in PASSES if each is not off]
-            ways.append((f"without {off.name}", partial(_recompiled, declared, passes)))
-        yield from self.random.sample(ways, VARIANTS)
+    def _replay_way(self, way: Way) -> None:
+        self.what = f"compile: {way}"
+        executable = way.executable(self.specialised)
+        before = torch.get_num_threads()
+        torch.set_num_threads(way.threads)
+        try:
+            self._replay(str(way), executable)
+        finally:
+            torch.set_num_threads(before)
 
-    def _replay(self, name: str, executable: Executable, exact: bool = False, poisoned: bool = False) -> None:
-        """The recorded calls again: with `exact` from the first States on, else each from the State as it was."""
+    def _check_memory(self) -> None:
+        programs = [self.compiled("torch"), *([self.compiled("c")] if self.native else [])]
+        for program in programs:
+            for call in self.calls:
+                match program.schedule, program.memory:
+                    case Schedule() as steps, MemoryPlan() as places:
+                        check(steps, places, call.sizes)
+                    case _, NativePlan() as native:
+                        check_native(native, {**dict.fromkeys(native.graph.symbols, 3), **call.sizes})
+
+    def _try_reuse(self) -> None:
+        """A plan of torch calls: with and without reuse, with poisoned buffers, and in short parts."""
+        bits = [(call.results, call.after) for call in self.calls]
+        reusing = Way("torch").executable(self.specialised)
+        self._replay("with poisoned buffers", reusing, bits, poisoned=True)
+        self._replay("without reuse of buffers", Way("torch", reuse=False).executable(self.specialised), bits)
+        self._replay("in short parts", Way("torch", choices=(("PART", 3),)).executable(self.specialised), bits)
+
+    def _try_native_reuse(self) -> None:
+        chosen = next(native_ways(self.random))
+        way = Way("c", choices=chosen.choices, vector_bytes=chosen.vector_bytes)
+        reusing = way.executable(self.specialised)
+        bits = self._replay(f"{way}, continued", reusing, continued=True)
+        self._replay(f"{way}, with poisoned buffers", reusing, bits, poisoned=True)
+        apart = Way("c", choices=way.choices, vector_bytes=way.vector_bytes, reuse=False)
+        self._replay(str(apart), apart.executable(self.specialised), bits)
+
+    def _replay(
+        self,
+        name: str,
+        executable: Executable,
+        bits: Results | None = None,
+        *,
+        continued: bool = False,
+        poisoned: bool = False,
+    ) -> Results:
+        """The recorded calls again. With `bits` they must give these, each going on from the State that the last left.
+
+        Else, unless `continued`, each starts from the State as it was, and the judge says what it must give.
+        """
         self.source = executable.source
         states: dict[int, State] = {}
-        bindings: dict[tuple[Any, ...], Bound] = {}
+        bindings: dict[tuple[object, ...], Bound] = {}
+        found: list[tuple[Sequence[Array], Mapping[Cell, Array]]] = []
+        is_judged = bits is None and not continued
         for k, call in enumerate(self.calls):
             self.what = f"{name}: call {k} with {call.sizes}"
+            self.latest = call.inputs, call.before
             if call.state not in states:
-                states[call.state] = State(self.graph.cells, {cell: x.clone() for cell, x in call.before.items()})
+                states[call.state] = State(tuple(call.before), {cell: x.clone() for cell, x in call.before.items()})
             state = states[call.state]
             for cell, value in call.before.items():
-                if not exact or cell in call.assigned:
+                if is_judged or cell in call.assigned:
                     state.read(cell).copy_(value)
             key = (call.state, *call.sizes.values())
             if key not in bindings or not bindings[key].is_current(state):
@@ -318,43 +380,15 @@ class Trial:
                 _poison(bindings[key], 255 if k % 2 else 127)  # as floating numbers: NaN, or a large one
             results = list(bindings[key].run(*call.inputs))
             after = {cell: state.read(cell) for cell in call.after}
-            if exact:
-                for i, (x, old) in enumerate(zip(results, call.results, strict=True)):
-                    _same_bits(x, old, f"output {i}")
+            if bits is not None:
+                for i, (x, old) in enumerate(zip(results, bits[k][0], strict=True)):
+                    same_bits(x, old, f"output {i}")
                 for cell, value in after.items():
-                    _same_bits(value, call.after[cell], f"the value of {cell.name!r}")
-            else:
+                    same_bits(value, bits[k][1][cell], f"the value of {cell.name!r}")
+            elif is_judged:
                 self._compare(self.graph, call.expected, call.before, results, after)
-
-
-def _names(chosen: Sequence[Pass | Pattern | Rule]) -> str:
-    return ", ".join(each.name for each in chosen)
-
-
-def _recompiled(graph: Graph, passes: Sequence[Pass]) -> Executable:
-    return _lowered(_optimised(graph, passes))
-
-
-def _optimised(graph: Graph, passes: Sequence[Pass]) -> Graph:
-    for each in passes:
-        graph, _ = each.run(graph)
-        verify(graph, f"after {each.name}")
-    return graph
-
-
-def _lowered(graph: Graph, patterns: Sequence[Pattern] = PATTERNS, lowering: bool = True) -> TorchExecutable:
-    if lowering:
-        graph = _optimised(graph, [Pass("lower", lower)])
-    return _torch(schedule(graph, patterns))
-
-
-def _torch(steps: Schedule, reuse: bool = True) -> TorchExecutable:
-    places = plan(steps, reuse=reuse)
-    return TorchExecutable(steps, places, generate(steps, places))
-
-
-def _dtypes(graph: Graph) -> set[torch.dtype]:
-    return {node.type.dtype for node in (*graph.inputs, *graph.nodes)}
+            found.append((results, {cell: value.clone() for cell, value in after.items()}))
+        return found
 
 
 def _poison(bound: Bound, byte: int) -> None:
@@ -365,10 +399,3 @@ def _poison(bound: Bound, byte: int) -> None:
     names = bound.run.__globals__
     names["buffer"].__self__._bytes.fill_(byte)
     names["versions"] = None
-
-
-def _same_bits(actual: Array, expected: Array, what: str) -> None:
-    """Equal to the bit, whatever kind of NaN a NaN is."""
-    same = (actual == expected) & (actual.signbit() == expected.signbit()) | (actual.isnan() & expected.isnan())
-    if actual.shape != expected.shape or actual.dtype is not expected.dtype or not bool(same.all()):
-        raise Mismatch(f"{what} differs in its bits: {actual} and {expected}")

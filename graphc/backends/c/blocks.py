@@ -115,34 +115,48 @@ def _load(element: str, vector: str) -> str:
 
 def _partial(element: str, vector: str, lanes: int, size: int) -> str:
     """The first n lanes; the others are 0 when loaded, and untouched when stored."""
-    generic = (
-        f"static inline {vector} loadn_{vector}(const {element} *p, long n) {{\n"
-        f"  union {{ {vector} v; {element} e[{lanes}]; }} u = {{0}};\n"
-        f"  for (long l = 0; l < {lanes}; l++) if (l < n) u.e[l] = p[l];\n"
-        "  return u.v;\n}\n"
+    type_ = {"f32": "ps", "f64": "pd", "i32": "d", "i64": "q"}[element]
+    bits = size * 8
+    order = ", ".join(map(str, range(lanes)))
+    store = (
         f"static inline void storen_{vector}({element} *p, {vector} x, long n) {{\n"
         f"  union {{ {vector} v; {element} e[{lanes}]; }} u = {{x}};\n"
         f"  for (long l = 0; l < {lanes}; l++) if (l < n) p[l] = u.e[l];\n"
         "}\n"
     )
-    suffix = {"f32": "ps", "f64": "pd", "i32": "si", "i64": "di"}[element]
+    # Not volatile, gcc 12 makes one load of a whole vector of loads of some of its elements, and reads past their end.
+    generic = (
+        f"static inline {vector} loadn_{vector}(const {element} *p, long n) {{\n"
+        f"  union {{ {vector} v; {element} e[{lanes}]; }} u = {{0}};\n"
+        f"  for (long l = 0; l < {lanes}; l++) if (l < n) u.e[l] = ((const volatile {element} *)p)[l];\n"
+        f"  return u.v;\n}}\n{store}"
+    )
+    if lanes * size not in (16, 32, 64):
+        return generic
+    if lanes * size < 64:
+        wide = "256" if lanes * size == 32 else ""
+        masked = (
+            f"static inline {vector} loadn_{vector}(const {element} *p, long n) {{\n"
+            f"  const i{bits}x{lanes} order = {{{order}}};\n"
+            f"  return ({vector})__builtin_ia32_maskload{type_}{wide}((const {vector} *)p, order < (i{bits})n);\n"
+            f"}}\n{store}"
+        )
+        return f"#if defined(__AVX2__) && !defined(__clang__)\n{masked}#else\n{generic}#endif\n"
     load, store = {
         "ps": ("loadups512", "storeups512"),
         "pd": ("loadupd512", "storeupd512"),
-        "si": ("loaddqusi512", "storedqusi512"),
-        "di": ("loaddqudi512", "storedqudi512"),
-    }[suffix]
-    if lanes * size != 64:
-        return generic
-    bits = "unsigned short" if lanes == 16 else "unsigned char"
+        "d": ("loaddqusi512", "storedqusi512"),
+        "q": ("loaddqudi512", "storedqudi512"),
+    }[type_]
+    mask = "unsigned short" if lanes == 16 else "unsigned char"
     cast = {"f32": "float", "f64": "double", "i32": "int", "i64": "long long"}[element]
     masked = (
         f"typedef {cast} {vector}_m __attribute__((vector_size(64)));\n"
         f"static inline {vector} loadn_{vector}(const {element} *p, long n) {{\n"
         f"  return ({vector})__builtin_ia32_{load}_mask((const {cast} *)p, ({vector}_m){{0}}, "
-        f"({bits})((1u << n) - 1));\n}}\n"
+        f"({mask})((1u << n) - 1));\n}}\n"
         f"static inline void storen_{vector}({element} *p, {vector} x, long n) {{\n"
-        f"  __builtin_ia32_{store}_mask(({cast} *)p, ({vector}_m)x, ({bits})((1u << n) - 1));\n}}\n"
+        f"  __builtin_ia32_{store}_mask(({cast} *)p, ({vector}_m)x, ({mask})((1u << n) - 1));\n}}\n"
     )
     return f"#if defined(__AVX512F__) && !defined(__clang__)\n{masked}#else\n{generic}#endif\n"
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from graphc.dims import Size
 from graphc.expr import Call, Cast, Expr, Index, Load, Reduce, Select, call, literal
 from graphc.ir import Node, Output
+from graphc.ir.lazy import lazy
 from graphc.ops import Pack
 from graphc.ops.contractions import Matmul
 from graphc.ops.views import Cat, SlicePad
@@ -56,7 +56,7 @@ class Body:
         yield from self.factors or ()
         yield from (part.value for part in self.parts)
 
-    @cached_property
+    @lazy
     def loads(self) -> tuple[Load, ...]:
         """The loads from memory."""
         found = dict.fromkeys(load for expr in self.expressions() for load in loads_of(expr))

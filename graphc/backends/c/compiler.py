@@ -11,7 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.backends.c import cache
@@ -48,12 +48,15 @@ _FLAGS = (
     "-w",
     "-Wno-psabi",
 )
+_FLUSHING = ("-Ofast", "-ffast-math", "-funsafe-math-optimizations")
+"""Linking with one of these adds code that changes the floating-point environment when the library is loaded."""
 _NATIVE = {
     "x86_64": ("-march=native",),
     "amd64": ("-march=native",),
     "aarch64": ("-mcpu=native",),
     "arm64": ("-mcpu=native",),
 }
+_LAUNCHERS = ("buildcache", "ccache", "distcc", "icecc", "sccache")
 _CPUINFO = "/proc/cpuinfo"
 _CPU_FIELDS = ("model name", "flags", "Features", "CPU implementer", "CPU architecture", "CPU variant", "CPU part")
 
@@ -101,6 +104,7 @@ def _asked_for(setting: str) -> Compiler:
         words = [setting] if shutil.which(setting) else shlex.split(setting)
     except ValueError as error:
         raise CompileError(compose("C compiler", f"CC is {setting!r}: {error}", remedy=remedy)) from None
+    _refuse_flushing("CC", words[1:])
     program = shutil.which(words[0]) if words else None
     if program is None:
         problem = f"CC is {setting!r}, and there is no such program"
@@ -134,24 +138,39 @@ class _UnusableError(Exception):
 
 def _examine(command: tuple[str, ...]) -> Compiler:
     """Ask the compiler for its version, unless the cache remembers what the same file answered."""
-    about = "\0".join((*command, *map(repr, _files(command))))
-    key = hashlib.sha256(about.encode(errors="surrogateescape")).hexdigest()
-    version = cache.recall(key)
+    files = tuple(_files(command))
+    states = [os.stat(path) for path in files]
+    known = [(path, state.st_size, state.st_mtime_ns) for path, state in zip(files, states)]
+    key = _hash(*command, *map(repr, known))
+    # Where a file was is no part of the compiler, so that copies of one machine share a cache; but it tells of changes.
+    asked = _hash(key, *(f"{state.st_ino} {state.st_ctime_ns}" for state in states))
+    version = cache.recall(asked) if _speaks_for_itself(files[-1]) else None
     if version is None:
         version = _version(command)
-        cache.note(key, version)
-    return Compiler(command, version, hashlib.sha256(f"{key}{version}".encode()).hexdigest())
+        if _speaks_for_itself(files[-1]):
+            cache.note(asked, version)
+    return Compiler(command, version, _hash(key, version))
 
 
-def _files(command: tuple[str, ...]) -> Iterator[tuple[str, int, int]]:
+def _files(command: tuple[str, ...]) -> Iterator[str]:
     """What an upgrade would change. All words count, so that `ccache gcc` is known by gcc too."""
     paths = [shutil.which(word) for word in command if not word.startswith("-")]
     if "ziglang" in command and (package := importlib.util.find_spec("ziglang")) is not None:
         paths.append(package.origin)
-    for path in paths:
-        if path is not None:
-            status = os.stat(path)
-            yield os.path.realpath(path), status.st_size, status.st_mtime_ns
+    yield from (os.path.realpath(path) for path in paths if path is not None)
+
+
+def _speaks_for_itself(path: str) -> bool:
+    """Whether a compiler that answers differently is another file. A script or a launcher runs what it finds."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) != b"#!" and os.path.basename(path) not in _LAUNCHERS
+    except OSError:  # it may be run, and not be read
+        return False
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()
 
 
 def _version(command: tuple[str, ...]) -> str:
@@ -176,8 +195,18 @@ def flags() -> tuple[str, ...]:
     try:
         added = shlex.split(extra)
     except ValueError as error:
-        raise CompileError(compose("C compiler", f"GRAPHC_CFLAGS is {extra!r}: {error}")) from None
+        problem, remedy = f"GRAPHC_CFLAGS is {extra!r}: {error}", "close the quotation, or unset GRAPHC_CFLAGS"
+        raise CompileError(compose("C compiler", problem, remedy=remedy)) from None
+    _refuse_flushing("GRAPHC_CFLAGS", added)
     return (*_FLAGS, *_NATIVE.get(platform.machine().lower(), ()), *added)
+
+
+def _refuse_flushing(setting: str, words: Sequence[str]) -> None:
+    for word in words:
+        if word in _FLUSHING:
+            problem = f"{setting} has {word}, with which a library flushes denormal numbers in the whole process"
+            remedy = "leave it out, or name the parts of it that are meant, such as -fassociative-math"
+            raise CompileError(compose("C compiler", problem, remedy=remedy))
 
 
 # The processor --------------------------------------------------------------------------------------------------------

@@ -55,7 +55,9 @@ struct graphc_run {
   long *starts, *order;
   double *history, *seconds; /* means of each epoch from `first` on, and how long it took */
   double *totals;
-  long first, epoch, position, epochs;
+  long first, epoch, position;
+  long unshuffled;           /* `position` is within an epoch whose order is not there yet */
+  long epochs;
   double budget;
   void (*look)(struct graphc_run *);
   struct graphc_run *held_out;
@@ -106,12 +108,12 @@ void graphc_fit(struct graphc_run *run) {
   long unseen = 0, look = 1; /* steps since the clock was read, and when to read it again */
   graphc_enter(run->whole, run->b);
   while (run->epoch < run->epochs) {
-    if (run->position == 0) {
-      if (run->shuffle)
-        graphc_shuffle(run->samples, run->seed, run->epoch, run->stream, run->bits, run->keys, run->starts, run->sorted,
-                       run->order);
+    if (run->shuffle && (run->position == 0 || run->unshuffled))
+      graphc_shuffle(run->samples, run->seed, run->epoch, run->stream, run->bits, run->keys, run->starts, run->sorted,
+                     run->order);
+    run->unshuffled = 0;
+    if (run->position == 0)
       for (long k = 0; k < run->scalars; k++) run->totals[k] = 0;
-    }
     int late = 0;
     while (run->position < run->samples && !late) {
       const long left = run->samples - run->position, rows = left < run->batch ? left : run->batch;

@@ -5,22 +5,24 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
 
 from graphc import dims
-from graphc.backends.binding import Binding
+from graphc.backends.binding import Binding, need_for_call
 from graphc.backends.c.build import load
-from graphc.backends.c.loop import NativeLoop, scalar_types
+from graphc.backends.c.loop import NativeLoop, scalar_types, shuffled_bytes
 from graphc.backends.c.plan import NativePlan
 from graphc.backends.c.source import NativeSource
-from graphc.backends.c.torch_functions import addresses, thread_count
-from graphc.errors import StateError
+from graphc.backends.c.torch_functions import link, share_count
+from graphc.backends.executable import Position
+from graphc.capacity import need
+from graphc.errors import InputError, StateError
 from graphc.ir import Node
+from graphc.ir.lazy import lazy
 from graphc.state import State
-from graphc.types import Array
+from graphc.types import Array, TensorType
 
 __all__ = ["NativeExecutable"]
 
@@ -50,6 +52,7 @@ class _NativeBound(Binding):
         super().__init__(graph.cells, values, {output.cell for output in graph.outputs}, moves)
         slots = [max(each) for each in zip(*(plan.slot_sizes(each) for each in sizes))]
         self.nbytes = sum(slots)
+        need_for_call(self.nbytes + plan.given_bytes(sizes[0]), plan.held, sizes[0])
         self._memory = torch.zeros(self.nbytes + 64, dtype=torch.uint8, device="cpu")
         starts = [-(-self._memory.data_ptr() // 64) * 64]
         for size in slots:
@@ -63,7 +66,7 @@ class _NativeBound(Binding):
         for index, constant in executable.constants:
             self.table[index] = constant.data_ptr()
         numbers = (ctypes.c_long * (len(graph.symbols) + 1))(*[sizes[0][name] for name in graph.symbols], 1)
-        self.run = _runner(executable.library.graphc_call, plan, sizes[0], self.table, numbers)
+        self.run = _runner(executable.library, plan, sizes[0], self.table, numbers)
 
     def is_current(self, state: State) -> bool:
         """Also false when a tensor has got other memory in place, as `share_memory_` gives it."""
@@ -85,17 +88,14 @@ class NativeExecutable:
         """Compile, or find in the cache. Returns where the library is. Raises CompileError."""
         return str(self.library._name)
 
-    @cached_property
+    @lazy
     def library(self) -> ctypes.CDLL:
+        """Its functions are read as `library[name]`: see `build.Library`."""
         library = load(self.code.text, "step")
-        library.graphc_link.argtypes = (ctypes.c_void_p,) * len(addresses())
-        library.graphc_link(*addresses())
-        library.graphc_call.argtypes = (ctypes.c_void_p, ctypes.c_void_p)
-        library.graphc_fit.argtypes = (ctypes.c_void_p,)
-        library.graphc_call.restype = library.graphc_fit.restype = None
+        link(library)
         return library
 
-    @cached_property
+    @lazy
     def constants(self) -> list[tuple[int, Array]]:
         """Tensors that the graph has in it, with the index of their buffer."""
         return [
@@ -114,7 +114,7 @@ class NativeExecutable:
         data: Sequence[Array],
         batch: int,
         epochs: int,
-        first: int,
+        start: Position,
         shuffle: tuple[int, int] | None,
     ) -> NativeLoop | None:
         """See `Executable.loop`. None when an output has a dtype that native code does not add up."""
@@ -122,18 +122,20 @@ class NativeExecutable:
         if any(type_.dtype not in scalar_types for type_ in outputs if not type_.shape):
             return None
         bound = _NativeBound(self, sizes, state)
-        kept = [
-            array.clone() if bound.reads_and_writes(array.data_ptr()) else array
-            for array in (each.resolve_neg().contiguous() for each in data)
-        ]
-        return NativeLoop(self.library, self.plan, bound, sizes, kept, batch, epochs, first, shuffle)
+        copied = sum(array.nbytes for array in data if _is_apart(array))
+        tables = shuffled_bytes(data, batch) if shuffle else 0
+        need(copied + tables + bound.nbytes, lambda: f"a run over {len(data[0])} samples, in batches of {batch},")
+        plain = list(map(_plain, data))
+        return NativeLoop(self.library, self.plan, bound, sizes, plain, batch, epochs, start, shuffle)
 
 
 def _runner(
-    call: Callable[[int, int], None], plan: NativePlan, sizes: Mapping[str, int], table: Any, numbers: Any
+    library: ctypes.CDLL, plan: NativePlan, sizes: Mapping[str, int], table: Any, numbers: Any
 ) -> Callable[..., Sequence[Array]]:
     """The function that sets pointers to inputs and outputs and runs a step."""
-    inputs = [plan.memory_of[node].index for node in plan.graph.inputs]
+    call = library["graphc_call"]
+    call.argtypes, call.restype = (ctypes.c_void_p, ctypes.c_void_p), None
+    inputs = [(plan.memory_of[node].index, node.type.dtype.itemsize - 1) for node in plan.graph.inputs]
     outputs = [
         (
             plan.memory_of[output].index,
@@ -147,18 +149,40 @@ def _runner(
 
     def run(*arrays: Array) -> Sequence[Array]:
         held = [numbers]
-        for index, array in zip(inputs, arrays):
-            if not array.is_contiguous() or array.is_neg():
-                array = array.resolve_neg().contiguous()
+        for (index, unaligned), array in zip(inputs, arrays):
+            address = array.data_ptr()
+            if not address or address & unaligned or not array.is_contiguous() or array.is_neg():
+                array = _plain(array)
                 held.append(array)
-            table[index] = array.data_ptr()
+                address = array.data_ptr()
+            table[index] = address
         results = []
         for index, shape, dtype in outputs:
             result = torch.empty(shape, dtype=dtype, device="cpu")
             table[index] = result.data_ptr()
             results.append(result)
-        numbers[-1] = thread_count()
+        numbers[-1] = share_count()
         call(address_of_numbers, address_of_table)
         return results
 
     return run
+
+
+def _is_apart(array: Array) -> bool:
+    """Whether the elements do not lie one after another, or have another sign in memory."""
+    return not array.is_contiguous() or array.is_neg()
+
+
+def _plain(array: Array) -> Array:
+    """The elements of `array` one after another, as native code reads them, each at a multiple of its size.
+
+    Raises InputError where there are none, as in a tensor whose storage was resized.
+    """
+    if _is_apart(array):
+        need(array.nbytes, lambda: f"an input, {TensorType(tuple(array.shape), array.dtype)}, row by row,")
+        array = array.resolve_neg().contiguous()
+    elif array.data_ptr() % array.itemsize or array._is_zerotensor():
+        array = array.clone()
+    if array.numel() and not array.data_ptr():
+        raise InputError(f"an input, {TensorType(tuple(array.shape), array.dtype)}, has no memory")
+    return array

@@ -9,12 +9,13 @@ from typing import Any, Protocol
 import torch
 
 from graphc.backends.c.plan import NativePlan
-from graphc.backends.c.torch_functions import thread_count
+from graphc.backends.c.torch_functions import share_count
+from graphc.backends.executable import Position
 from graphc.dims import evaluate
 from graphc.state import State
 from graphc.types import Array
 
-__all__ = ["NativeLoop", "scalar_types"]
+__all__ = ["NativeLoop", "scalar_types", "shuffled_bytes"]
 
 BUDGET = 0.05
 """Seconds after which native code comes back, so that Python can look for an interrupt."""
@@ -26,6 +27,21 @@ scalar_types = {torch.float32: 0, torch.float64: 1, torch.int64: 2}
 """Dtypes of outputs that native code adds up."""
 
 _Long, _Pointer, _Double = ctypes.c_long, ctypes.c_void_p, ctypes.c_double
+
+
+def shuffled_bytes(data: Sequence[Array], batch: int) -> int:
+    """Memory for the order of samples, and for a batch of them."""
+    samples = len(data[0])
+    return (3 * samples + (1 << _bits(samples)) + 2) * 8 + batch * sum(map(_row_bytes, data))
+
+
+def _bits(samples: int) -> int:
+    """Leading bits of a key that cut the samples into buckets of about one."""
+    return max(1, (samples - 1).bit_length())
+
+
+def _row_bytes(array: Array) -> int:
+    return array[:1].numel() * array.element_size()
 
 
 class _Run(ctypes.Structure):
@@ -59,6 +75,7 @@ class _Run(ctypes.Structure):
         ("first", _Long),
         ("epoch", _Long),
         ("position", _Long),
+        ("unshuffled", _Long),
         ("epochs", _Long),
         ("budget", _Double),
         ("look", _Pointer),
@@ -75,11 +92,9 @@ class _Bound(Protocol):
 
     def is_current(self, state: State) -> bool: ...
 
-    def reads_and_writes(self, address: int) -> bool: ...
-
 
 class NativeLoop:
-    """A run over `data` that can be gone on with. `epoch` epochs are done."""
+    """A run over `data` that can be gone on with."""
 
     def __init__(
         self,
@@ -90,19 +105,20 @@ class NativeLoop:
         data: Sequence[Array],
         batch: int,
         epochs: int,
-        first: int,
+        start: Position,
         shuffle: tuple[int, int] | None,
     ) -> None:
         """`bound` has room for steps of `sizes`: those of a whole batch, and of the last one. `shuffle` is a seed and
         the stream of random numbers, None for the order of the data.
         """
-        self._library = library
+        self._fit = library["graphc_fit"]
+        self._fit.argtypes, self._fit.restype = (_Pointer,), None
         self._bound = bound
         self._keep: list[object] = []
         table = bound.table
         graph = plan.graph
         samples = len(data[0])
-        rows = [array[:1].numel() * array.element_size() for array in data]
+        rows = list(map(_row_bytes, data))
         inputs = [plan.memory_of[node].index for node in graph.inputs]
         gathered = [self._bytes(row * batch if shuffle else 0) for row in rows]
         scalars = []
@@ -114,12 +130,15 @@ class NativeLoop:
             table[index] = self._bytes(numel * output.node.type.dtype.itemsize)
             if not output.node.type.shape:
                 scalars.append((index, scalar_types[output.node.type.dtype]))
-        bits = max(1, (samples - 1).bit_length())
+        bits = _bits(samples)
         many = samples if shuffle else 0
         seed, stream = shuffle or (0, 0)
         self._sizes = [(_Long * (len(graph.symbols) + 1))(*(each[name] for name in graph.symbols), 1) for each in sizes]
         self._history = torch.zeros((min(epochs, KEPT_EPOCHS), len(scalars)), dtype=torch.float64, device="cpu")
         self._seconds = torch.zeros(min(epochs, KEPT_EPOCHS), dtype=torch.float64, device="cpu")
+        self._totals = torch.zeros(max(1, len(scalars)), dtype=torch.float64, device="cpu")
+        self._totals[: len(start.totals)] = torch.tensor(start.totals, dtype=torch.float64, device="cpu")
+        self._scalars = len(scalars)
         self._run = _Run(
             whole=ctypes.addressof(self._sizes[0]),
             last=ctypes.addressof(self._sizes[1]),
@@ -144,9 +163,11 @@ class NativeLoop:
             order=self._bytes(8 * many),
             history=self._history.data_ptr(),
             seconds=self._seconds.data_ptr(),
-            totals=self._bytes(8 * max(1, len(scalars))),
-            first=first,
-            epoch=first,
+            totals=self._totals.data_ptr(),
+            first=start.epochs,
+            epoch=start.epochs,
+            position=start.samples,
+            unshuffled=start.samples > 0,
             budget=BUDGET,
         )
         self._keep.append(data)
@@ -156,7 +177,7 @@ class NativeLoop:
         """The same run, with an epoch of `held_out`, which updates nothing, after each of its own."""
         self._held_out = held_out
         self._run.held_out = ctypes.addressof(held_out._run)
-        self._run.look = ctypes.cast(held_out._library.graphc_fit, _Pointer).value
+        self._run.look = ctypes.cast(held_out._fit, _Pointer).value
         return self
 
     @property
@@ -170,8 +191,9 @@ class NativeLoop:
         return self._bound.is_current(state) and (held_out is None or held_out.is_current(state))
 
     @property
-    def epoch(self) -> int:
-        return int(self._run.epoch)
+    def position(self) -> Position:
+        """How far the run is."""
+        return Position(int(self._run.epoch), int(self._run.position), tuple(self._totals[: self._scalars].tolist()))
 
     def advance(self, epochs: int) -> None:
         """Go on until `epochs` are done, or for a while. What earlier calls have left is forgotten."""
@@ -179,7 +201,7 @@ class NativeLoop:
         if self._held_out is not None:
             self._held_out._begin()
         self._run.epochs = min(epochs, self._run.first + len(self._seconds))
-        self._library.graphc_fit(ctypes.addressof(self._run))
+        self._fit(ctypes.addressof(self._run))
 
     def _begin(self) -> None:
         """Let results begin with the epoch that is next, or half done."""
@@ -189,7 +211,7 @@ class NativeLoop:
         self._seconds[0] = begun
         run.first = run.epoch
         for sizes in self._sizes:
-            sizes[-1] = thread_count()
+            sizes[-1] = share_count()
 
     def results(self, first: int, last: int) -> Iterator[tuple[list[float], float]]:
         """Means of the scalar outputs, then of those on held-out data, and seconds of the epochs that the last call has

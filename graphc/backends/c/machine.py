@@ -28,7 +28,7 @@ LARGEST = 1 << 27
 def peak(dtype: torch.dtype, vector_bytes: int) -> float:
     """Floating-point operations in a second, where a multiplication with an addition counts as two."""
     name = "f64" if dtype is torch.float64 else "f32"
-    function = getattr(_library(vector_bytes), f"peak_{name}")
+    function = _library(vector_bytes)[f"peak_{name}"]
     function.argtypes, function.restype = [ctypes.c_long, ctypes.c_double], ctypes.c_double
     operations = 2 * CHAINS * vector_bytes // (8 if name == "f64" else 4)
     return operations / _fastest(lambda repeats: function(repeats, 0.5))
@@ -41,7 +41,7 @@ def bandwidth(nbytes: int, vector_bytes: int) -> float:
     blocks = max(1, min(nbytes, LARGEST) // block)
     buffer = torch.zeros((blocks + 1) * block, dtype=torch.uint8)
     start = -(-buffer.data_ptr() // block) * block
-    function = _library(vector_bytes).read_bytes
+    function = _library(vector_bytes)["read_bytes"]
     function.argtypes, function.restype = [ctypes.c_long, ctypes.c_void_p, ctypes.c_long], ctypes.c_int
     return blocks * block / _fastest(lambda repeats: function(repeats, start, blocks))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Literal as Choice
 
 import torch
@@ -21,8 +20,10 @@ from graphc.backends.c.layout import Buffer, Layout, address, affine, columns, d
 from graphc.backends.c.scalars import has_vectors, vectorises
 from graphc.backends.c.torch_functions import addresses
 from graphc.dims import Size
+from graphc.errors import one_line
 from graphc.expr import Index, Load
 from graphc.ir import Cell, Graph, Node, Output
+from graphc.ir.lazy import lazy
 from graphc.ir.printer import names_of
 from graphc.memory.free_list import FreeList
 from graphc.ops import Placeholder
@@ -106,11 +107,11 @@ class NativePlan:
     slots: tuple[tuple[Size, ...], ...]
     lifetimes: Mapping[Buffer, tuple[int, int]] = field(repr=False)
 
-    @cached_property
+    @lazy
     def names(self) -> dict[Node, str]:
         return names_of((*self.graph.inputs, *self.graph.nodes))
 
-    @cached_property
+    @lazy
     def home_of(self) -> dict[Cell, Buffer]:
         """Where a State has the value of a cell."""
         return {b.owner: b for b in self.buffers if b.kind == "cell" and isinstance(b.owner, Cell)}
@@ -119,12 +120,23 @@ class NativePlan:
         """Scratch memory of one call, in bytes."""
         return sum(self.slot_sizes(sizes))
 
+    def given_bytes(self, sizes: Mapping[str, int]) -> int:
+        """Memory of the outputs of one call, in bytes."""
+        return sum(dims.evaluate(buffer.nbytes, sizes) for buffer in self.buffers if buffer.kind == "output")
+
+    @property
+    def held(self) -> list[Node]:
+        """The nodes whose values a call allocates memory for."""
+        owners = [buffer.owner for buffer in self.buffers if buffer.kind in ("slot", "output")]
+        nodes = [owner.node if isinstance(owner, Output) else owner for owner in owners]
+        return [node for node in nodes if isinstance(node, Node)]
+
     def slot_sizes(self, sizes: Mapping[str, int]) -> list[int]:
         return [-(-max(dims.evaluate(size, sizes) for size in slot) // 64) * 64 for slot in self.slots]
 
     def label(self, buffer: Buffer) -> str:
         owner = buffer.owner
-        return self.names[owner] if isinstance(owner, Node) else owner.name
+        return self.names[owner] if isinstance(owner, Node) else one_line(owner.name)
 
     def __str__(self) -> str:
         lines = []

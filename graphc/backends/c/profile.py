@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from graphc.backends.c.executable import NativeExecutable
 from graphc.backends.c.source import generate_native
-from graphc.backends.c.torch_functions import thread_count
+from graphc.backends.c.torch_functions import share_count
 from graphc.state import State
 from graphc.types import Array
 
@@ -41,7 +41,7 @@ class TimedStep:
     ) -> None:
         """Runs once. `state` is that of the measurements, which all start from its present values."""
         timed = NativeExecutable(executable.plan, generate_native(executable.plan, timed=True))
-        self._function = timed.library.graphc_profile
+        self._function = timed.library["graphc_profile"]
         self._function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long)
         self._function.restype = ctypes.c_double
         self._state = state
@@ -90,7 +90,7 @@ class TimedStep:
         for cell in self._start.cells:
             self._state.read(cell).copy_(self._start.read(cell))
         ticks = (ctypes.c_uint64 * (self._count + 4))()
-        self._numbers[-1] = thread_count()
+        self._numbers[-1] = share_count()
         table = ctypes.addressof(self._bound.table)
         taken: float = self._function(ctypes.addressof(self._numbers), table, ctypes.addressof(ticks), repeats)
         return list(ticks), taken

@@ -224,7 +224,7 @@ class Emitter:
 
     def combine(self, how: str, a: str, b: str, dtype: torch.dtype) -> str:
         if how == "sum":
-            return f"{a} + {b}"
+            return self._arithmetic("+", [a, b], dtype)
         function = {"amax": "maximum", "amin": "minimum"}[how]
         if dtype.is_floating_point:
             self._needed.add((function, dtype, self.lanes))
@@ -247,7 +247,9 @@ class Emitter:
                 return Value(f"({type_})({number})", type_)
             return Value(f"__builtin_convertvector({number}, {type_}x{self.lanes})", type_)
         if self.lanes == 1:
-            return Value(f"({type_})({x.text})", type_)
+            # torch goes by way of int64 to uint8, so that what is beyond wraps around; C leaves that open.
+            text = f"(i64)({x.text})" if dtype is torch.uint8 and source.is_floating_point else x.text
+            return Value(f"({type_})({text})", type_)
         return Value(f"__builtin_convertvector({x.text}, {type_}x{self.lanes})", type_)
 
     def _compare(self, a: str, sign: str, b: str, type_: str) -> Value:
@@ -268,13 +270,11 @@ class Emitter:
         if dtype is torch.bool:
             return self._on_truth(function, args)
         type_ = C_TYPES[dtype]
-        if function in _OPERATORS:
-            text = f"{texts[0]} {_OPERATORS[function]} {texts[1]}"
-            return Value(self._wrapped(text, dtype) if self.lanes == 1 else text, type_)
+        if function in _OPERATORS or function == "neg":
+            sign = _OPERATORS.get(function, "-")
+            return Value(_infix(sign, texts) if _is_place(expr) else self._arithmetic(sign, texts, dtype), type_)
         if function in _COMPARISONS:
             return self._compare(texts[0], _COMPARISONS[function], texts[1], type_)
-        if function == "neg":
-            return Value(self._wrapped(f"-{texts[0]}", dtype) if self.lanes == 1 else f"-{texts[0]}", type_)
         if not dtype.is_floating_point and self.lanes == 1:
             return Value(_integer(function, texts, type_), type_)
         if not dtype.is_floating_point and function in ("maximum", "minimum"):
@@ -284,9 +284,16 @@ class Emitter:
         self._needed.add((function, dtype, self.lanes))
         return Value(f"{function}_{type_}x{self.lanes}({', '.join(texts)})", type_)
 
-    def _wrapped(self, text: str, dtype: torch.dtype) -> str:
-        """Integers wrap around, which C leaves open for signed ones; `-fwrapv` says so for those that fit an int."""
-        return text if dtype.is_floating_point or dtype is torch.int64 else f"({C_TYPES[dtype]})({text})"
+    def _arithmetic(self, sign: str, operands: Sequence[str], dtype: torch.dtype) -> str:
+        """Operands joined by a sign, or one with it. Integers wrap around, which C promises of unsigned ones only."""
+        if dtype.is_floating_point:
+            return _infix(sign, operands)
+        element = C_TYPES[dtype]
+        if element not in ("i32", "i64"):  # C computes those in 32 bits, which are enough
+            return f"({element})({_infix(sign, operands)})"
+        own = self.type_name(element)
+        unsigned = f"u{own[1:]}"
+        return f"({own})({_infix(sign, [f'({unsigned})({operand})' for operand in operands])})"
 
     def _on_truth(self, function: str, args: Sequence[Value]) -> Value:
         bits = args[0].type[1:]
@@ -328,6 +335,20 @@ def neutral(how: str, dtype: torch.dtype) -> str:
     return "(-0x7fffffffffffffffLL - 1)" if value == -(2**63) else f"{value}LL"
 
 
+def _infix(sign: str, operands: Sequence[str]) -> str:
+    return f" {sign} ".join(operands) if len(operands) > 1 else f"{sign}{operands[0]}"
+
+
+def _is_place(expr: Expr) -> bool:
+    """Whether a number is made of indices and sizes, and so stays in memory: it does not wrap around."""
+    match expr:
+        case Call(args=args):
+            return all(map(_is_place, args))
+        case Literal(dtype=torch.int64) | Index():
+            return True
+    return False
+
+
 def _float_text(value: float, dtype: torch.dtype) -> str:
     if dtype is torch.float32:
         value = torch.tensor(value, dtype=torch.float32, device="cpu").item()
@@ -342,7 +363,8 @@ def _float_text(value: float, dtype: torch.dtype) -> str:
 def _integer(function: str, args: Sequence[str], type_: str) -> str:
     match function:
         case "abs":
-            return f"({type_})({args[0]} < 0 ? -{args[0]} : {args[0]})"
+            unsigned = f"u{max(32, int(type_[1:]))}"
+            return f"({type_})({args[0]} < 0 ? -({unsigned}){args[0]} : ({unsigned}){args[0]})"
         case "sign":
             return f"({type_})(({args[0]} > 0) - ({args[0]} < 0))"
         case "maximum":

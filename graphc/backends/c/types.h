@@ -58,11 +58,19 @@ typedef void gemm_of_f64(const char *, const char *, const int *, const int *, c
 static gemm_of_f32 *sgemm;
 static gemm_of_f64 *dgemm;
 
-/* Threads, of the OpenMP runtime that the process has loaded already: a second one would fight it for the cores. */
+/* Threads, of the OpenMP runtime that the process has loaded already: a second one would fight it for the cores. Without
+   it, one thread does the shares of all, one after the other. */
 typedef void fork_of(void (*)(void *), void *, unsigned, unsigned);
 typedef int number_of(void);
 static fork_of *fork_join;
 static number_of *thread_number, *team_size;
+
+static void join_alone(void (*share)(void *), void *call, unsigned threads, unsigned flags) {
+  (void)threads, (void)flags;
+  share(call);
+}
+static int number_alone(void) { return 0; }
+static int size_alone(void) { return 1; }
 
 static inline long share_start(long extent, long grain, long id, long threads) {
   const long grains = (extent + grain - 1) / grain, start = grains * id / threads * grain;
@@ -73,13 +81,19 @@ void graphc_link(gemm_of_f32 *single_precision, gemm_of_f64 *double_precision, f
                  number_of *size) {
   sgemm = single_precision;
   dgemm = double_precision;
-  fork_join = fork;
-  thread_number = number;
-  team_size = size;
+  fork_join = fork ? fork : join_alone;
+  thread_number = number ? number : number_alone;
+  team_size = size ? size : size_alone;
 }
 
+/* Sizes and distances that BLAS takes, as integers of 32 bits. */
+#ifndef MOST_OF_BLAS
+#define MOST_OF_BLAS 0x7FFFFFFF
+#endif
+
+/* Larger products are made piece by piece, and of one column where columns lie further apart. */
 #define GEMM(type, call)                                                                                              \
-  static void gemm_##type(char ta, char tb, long m, long n, long k, const type *a, long lda, const type *b, long ldb,  \
+  static void gemm_##type(char ta, char tb, long m, long n, long k, const type *a, long lda, const type *b, long ldb, \
                           type *c, long ldc) {                                                                        \
     if (m <= 0 || n <= 0) return;                                                                                     \
     if (k <= 0) {                                                                                                     \
@@ -87,11 +101,23 @@ void graphc_link(gemm_of_f32 *single_precision, gemm_of_f64 *double_precision, f
         for (long i = 0; i < m; i++) c[j * ldc + i] = 0;                                                              \
       return;                                                                                                         \
     }                                                                                                                 \
-    /* A matrix of one column may lie anyhow; BLAS wants the distance to the next one all the same. */                \
-    const long ra = ta == 'N' ? m : k, rb = tb == 'N' ? k : n;                                                        \
-    const int im = m, in = n, ik = k, ia = lda > ra ? lda : ra, ib = ldb > rb ? ldb : rb, ic = ldc;                   \
+    const long most = MOST_OF_BLAS;                                                                                   \
+    long pm = m < most ? m : most, pn = n < most ? n : most, pk = k < most ? k : most;                                \
+    if (lda > most) *(ta == 'N' ? &pk : &pm) = 1;                                                                     \
+    if (ldb > most) *(tb == 'N' ? &pn : &pk) = 1;                                                                     \
+    if (ldc > most) pn = 1;                                                                                           \
     const type one = 1, zero = 0;                                                                                     \
-    call(&ta, &tb, &im, &in, &ik, &one, a, &ia, b, &ib, &zero, c, &ic);                                               \
+    for (long j = 0; j < n; j += pn)                                                                                  \
+      for (long i = 0; i < m; i += pm)                                                                                \
+        for (long t = 0; t < k; t += pk) {                                                                            \
+          const int im = m - i < pm ? m - i : pm, in = n - j < pn ? n - j : pn, ik = k - t < pk ? k - t : pk;         \
+          /* A matrix of one column may lie anyhow; BLAS wants the distance to the next one all the same. */          \
+          const long ra = ta == 'N' ? im : ik, rb = tb == 'N' ? ik : in;                                              \
+          const int ia = lda > most || lda < ra ? ra : lda, ib = ldb > most || ldb < rb ? rb : ldb;                   \
+          const int ic = ldc > most || ldc < im ? im : ldc;                                                           \
+          call(&ta, &tb, &im, &in, &ik, &one, a + (ta == 'N' ? i + t * lda : t + i * lda), &ia,                       \
+               b + (tb == 'N' ? t + j * ldb : j + t * ldb), &ib, t ? &one : &zero, c + j * ldc + i, &ic);             \
+        }                                                                                                             \
   }
 GEMM(f32, sgemm)
 GEMM(f64, dgemm)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from types import CodeType
 from typing import Any
 
 import torch
 
 from graphc import dims
-from graphc.backends.binding import Binding
+from graphc.backends.binding import Binding, need_for_call
 from graphc.backends.torch_plan.source import PlanSource, size_name
 from graphc.dims import Size
 from graphc.ir import Cell, Node
+from graphc.ir.lazy import lazy
 from graphc.memory import CellGroup, MemoryPlan
 from graphc.ops.contractions import Matmul
 from graphc.ops.reductions import Amax, Sum
 from graphc.schedule import Schedule
+from graphc.schedule.kernels import is_view
 from graphc.state import State
 from graphc.types import Array
 
@@ -68,20 +69,31 @@ class TorchExecutable:
     def source(self) -> str:
         return self.code.text
 
-    @cached_property
+    @lazy
     def _compiled(self) -> CodeType:
         return compile(self.code.text, "<graphc torch plan>", "exec")
 
-    @cached_property
+    @lazy
     def _updated(self) -> frozenset[Cell | None]:
         return frozenset(output.cell for output in self.schedule.graph.outputs)
 
-    @cached_property
+    @lazy
     def _work(self) -> frozenset[Size]:
         """Scalar operations of each call: two for each term of a product, else one for each element."""
         return frozenset(_operations(node) for step in self.schedule.steps for node in (step.node, *step.covers))
 
+    @lazy
+    def _apart(self) -> list[Node]:
+        """The nodes whose values have memory of their own, apart from the workspace."""
+        made = [step.node for step in self.schedule.steps if not step.is_view]
+        made += [output.node for output in self.schedule.graph.outputs if output.cell is None]
+        made += [node for node in self.schedule.known if not is_view(node)]
+        return [node for node in dict.fromkeys(made) if node not in self.plan.places]
+
     def bind(self, sizes: Mapping[str, int], state: State) -> _TorchBound:
+        if state.device.type == "cpu":
+            apart = sum(dims.evaluate(node.type.nbytes, sizes) for node in self._apart)
+            need_for_call(self.plan.nbytes(sizes) + apart, [*self.plan.places, *self._apart], sizes)
         moves = state.moves
         flat = [_side_by_side(group, state) if len(group.cells) > 1 else None for group in self.plan.groups]
         values = tuple(state.read(cell) for cell in self.code.cells)

@@ -9,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from graphc.backends.c import build, cache, compiler
+from graphc.backends.c import build, cache, compiler, privacy
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache folder, not there yet, in a process that has compiled nothing and in which nobody set anything."""
     path = tmp_path / "cache"
-    for name in ("CC", "GRAPHC_CFLAGS", "GRAPHC_VECTOR_BYTES"):
+    for name in ("CC", "GRAPHC_CACHE_SIZE", "GRAPHC_CFLAGS", "GRAPHC_VECTOR_BYTES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(path))
     monkeypatch.setattr(compiler, "_found", {})
     monkeypatch.setattr(build, "_loaded", {})
-    for remembered in (cache._temporary, compiler._cpu):
+    monkeypatch.setattr(cache, "_temporaries", [])
+    for remembered in (cache._warn, compiler._cpu, privacy._trusted):
         remembered.cache_clear()
     return path
 

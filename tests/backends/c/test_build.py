@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -10,9 +12,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import graphc
 from graphc.backends.c import build, cache, compiler
 from graphc.backends.c.build import load
 from graphc.errors import CompileError
@@ -32,10 +36,16 @@ def calls(script: Script, real: str, tmp_path: Path) -> Callable[[], int]:
     return lambda: len(log.read_text().splitlines())
 
 
-def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+def forget(monkeypatch: pytest.MonkeyPatch, *, compilers: bool = True) -> None:
     """As in the next process."""
     monkeypatch.setattr(build, "_loaded", {})
-    monkeypatch.setattr(compiler, "_found", {})
+    if compilers:
+        monkeypatch.setattr(compiler, "_found", {})
+
+
+def at(library: ctypes.CDLL) -> Path:
+    """Where the cache has it."""
+    return Path(library._name)
 
 
 # What is kept ---------------------------------------------------------------------------------------------------------
@@ -46,13 +56,13 @@ def test_a_source_is_compiled_once(calls: Callable[[], int], monkeypatch: pytest
     assert library.answer() == 42
     assert load(SOURCE, "p") is library
     assert calls() == 1
-    forget(monkeypatch)
+    forget(monkeypatch, compilers=False)
     monkeypatch.setattr(subprocess, "Popen", None)  # a hit starts no process at all
     assert load(SOURCE, "q").answer() == 42
 
 
 def test_what_is_left_in_the_folder(real: str, folder: Path) -> None:
-    library = build.build(SOURCE, "p")
+    library = at(load(SOURCE, "p"))
     assert library.parent == folder
     assert library.with_suffix(".c").read_text() == SOURCE
     kinds = sorted(path.suffix for path in folder.iterdir())
@@ -62,42 +72,100 @@ def test_what_is_left_in_the_folder(real: str, folder: Path) -> None:
 def test_each_part_of_the_key_counts(
     calls: Callable[[], int], script: Script, real: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = [build.build(SOURCE, "p"), build.build(OTHER, "p")]
-    monkeypatch.setenv("GRAPHC_CFLAGS", "-DNOTHING")
-    built.append(build.build(SOURCE, "p"))
-    monkeypatch.setattr(build, "cpu_identity", lambda: "another processor")
-    built.append(build.build(SOURCE, "p"))
-    monkeypatch.setattr(build, "ABI", build.ABI + 1)
-    built.append(build.build(SOURCE, "p"))
-    assert calls() == 5
+    built = [at(load(SOURCE, "p")), at(load(OTHER, "p"))]
+    for name, value in (("GRAPHC_CFLAGS", "-DNOTHING"), ("CPATH", "/nowhere")):
+        monkeypatch.setenv(name, value)
+        built.append(at(load(SOURCE, "p")))
+    for place, name, value in (
+        (build, "cpu_identity", lambda: "another processor"),
+        (build, "ABI", build.ABI + 1),
+        (graphc, "__version__", "99"),
+    ):
+        monkeypatch.setattr(place, name, value)
+        built.append(at(load(SOURCE, "p")))
+    assert calls() == 7
     script(f'exec {real} "$@"', "another compiler")
-    built.append(build.build(SOURCE, "p"))
-    assert len(set(built)) == 6
+    built.append(at(load(SOURCE, "p")))
+    assert len(set(built)) == 8
+
+
+def test_parts_of_the_key_do_not_run_together(real: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    for words in ("-DA -DB", "-DA-DB", "-DA-D B"):
+        monkeypatch.setenv("GRAPHC_CFLAGS", words)
+        built.append(build._key(SOURCE, compiler.need_compiler()))
+    assert len(set(built)) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("int answer(void) { /* here */ return 42; }\n", True),
+        ("int answer(void) { /* there\n // */ return 42; }\n", True),
+        ("int answer(void) { return 4/**/2; }\n", False),
+        ("int answer(void) { return 42; } // /* \nint x; /* */\n", False),
+        ('const char *x = "/*"; int answer(void) { return 42; } const char *y = "*/";\n', False),
+    ],
+)
+def test_only_comments_are_no_part_of_the_key(text: str, same: bool, real: str) -> None:
+    plain = "int answer(void) {   return 42; }\n"
+    tool = compiler.need_compiler()
+    assert (build._key(text, tool) == build._key(plain, tool)) is same
+    other = text.replace("42", "43").replace("4/**/2", "42").replace("int x", "int z").replace("return", "return 1 +")
+    assert build._key(other, tool) != build._key(text, tool)
 
 
 @pytest.mark.parametrize("keep", [0, 1000, -1])
 def test_a_damaged_library_is_built_again(keep: int, calls: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> None:
-    library = build.build(SOURCE, "p")
+    library = at(load(SOURCE, "p"))
     good = library.read_bytes()
     library.write_bytes(good[:keep])
+    forget(monkeypatch)
     assert load(SOURCE, "p").answer() == 42
     assert calls() == 2
     assert library.read_bytes() == good
 
 
-def test_a_foreign_library_is_never_loaded(calls: Callable[[], int]) -> None:
-    foreign = build.build(OTHER, "p").read_bytes()
-    library = build.build(SOURCE, "p")
+def test_a_foreign_library_is_never_loaded(calls: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = at(load(OTHER, "p")).read_bytes()
+    library = at(load(SOURCE, "p"))
     library.write_bytes(foreign)
+    forget(monkeypatch)
     assert load(SOURCE, "p").answer() == 42
     assert calls() == 3
+
+
+def test_what_is_loaded_is_not_the_file_of_the_cache(real: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has mapped a file is killed when the file is cut short, and runs what is written over it."""
+    built = load(SOURCE, "p")
+    forget(monkeypatch)
+    found = load(SOURCE, "p")
+    library, foreign = at(built), at(load(OTHER, "p")).read_bytes()
+    library.write_bytes(foreign)
+    assert (built.answer(), found.answer()) == (42, 42)
+    os.truncate(library, 0)
+    assert (built.answer(), found.answer()) == (42, 42)
+    forget(monkeypatch)
+    assert load(SOURCE, "p").answer() == 42
+
+
+def test_a_library_that_does_not_load_here_is_built_again(
+    calls: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that was linked on a machine with a newer C library."""
+    library = at(load(SOURCE, "p"))
+    with cache.workspace(library.parent) as room:
+        cache.store(library.parent, library.stem, b"no library at all", room)
+    forget(monkeypatch)
+    assert load(SOURCE, "p").answer() == 42
+    assert calls() == 2
 
 
 def test_a_library_that_was_evicted_is_built_again(
     calls: Callable[[], int], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = load(SOURCE, "p")
-    cache.evict(max_entries=0)
+    cache.evict(folder, max_entries=0)
     assert load(SOURCE, "p") is first
     assert calls() == 1
     forget(monkeypatch)
@@ -105,16 +173,45 @@ def test_a_library_that_was_evicted_is_built_again(
     assert calls() == 2
 
 
-def test_some_compilations_make_room(real: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache.evict, "__defaults__", (cache.MAX_BYTES, 1))
+def test_compilations_make_room(real: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = at(load(SOURCE, "p")), at(load(OTHER, "p"))
+    forget(monkeypatch)
+    load(SOURCE, "p")  # used last
+    monkeypatch.setenv("GRAPHC_CACHE_SIZE", str(int(2.5 * first.stat().st_size)))
+    third = at(load("int answer(void) { return 44; }", "p"))
+    assert set(folder.glob("*.so")) == {first, third}
+    monkeypatch.setenv("GRAPHC_CACHE_SIZE", "1")
+    assert load("int answer(void) { return 45; }", "p").answer() == 45
+    assert list(folder.glob("*.so")) == []
+    assert second not in folder.iterdir()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_many_files_some_compilations_make_room(
+    first: bool, real: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "MANY", 0)
+    monkeypatch.setenv("GRAPHC_CACHE_SIZE", "1")
     sources = (f"int answer(void) {{ return {n}; }}" for n in range(1000))
-    keys = ((build._key(source, compiler.need_compiler()), source) for source in sources)
-    chosen = next(source for key, source in keys if key.startswith("0"))
-    old = build.build(SOURCE, "p")
-    for file in folder.glob(f"{old.stem}.*"):
-        os.utime(file, (1, 1))
-    latest = build.build(chosen, "p")
-    assert list(folder.glob("*.so")) == [latest]
+    chosen = next(each for each in sources if build._key(each, compiler.need_compiler()).startswith("0") is first)
+    load(chosen, "p")
+    assert len(list(folder.glob("*.so"))) == (not first)
+
+
+def test_a_limit_that_is_no_size_is_an_error_before_compiling(
+    calls: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAPHC_CACHE_SIZE", "much")
+    with pytest.raises(CompileError, match="GRAPHC_CACHE_SIZE is 'much'"):
+        load(SOURCE, "p")
+    assert calls() == 0
+
+
+def test_a_cache_that_is_cleared_during_a_compilation(script: Script, real: str, folder: Path) -> None:
+    """Nothing that the compiler needs is among what is cleared."""
+    script(f'rm -f "{folder}"/*.*; exec {real} "$@"')
+    assert load(SOURCE, "p").answer() == 42
+    assert at(load(SOURCE, "p")).with_suffix(".c").read_text() == SOURCE
 
 
 # Several at once ------------------------------------------------------------------------------------------------------
@@ -135,7 +232,7 @@ def test_processes_compile_once_and_without_locks_do_no_harm(script: Script, rea
         from graphc.backends.c import build, cache
         input()
         assert build.load({SOURCE!r}, "p").answer() == 42
-        cache.locked = lambda key: contextlib.nullcontext()
+        cache.locked = lambda shelf, key: contextlib.nullcontext()
         assert build.load({OTHER!r}, "p").answer() == 43
     """
     processes = [
@@ -148,7 +245,7 @@ def test_processes_compile_once_and_without_locks_do_no_harm(script: Script, rea
     for process in processes:
         _, complaint = process.communicate()
         assert process.returncode == 0, complaint
-    key = build.build(SOURCE, "p").stem
+    key = at(load(SOURCE, "p")).stem
     commands = log.read_text().splitlines()
     assert len([command for command in commands if key in command]) == 1
     assert len(commands) in (2, 3)
@@ -170,7 +267,7 @@ def test_an_interrupt_ends_the_compiler_and_leaves_nothing(script: Script, folde
     for child in map(int, started.read_text().split()):
         with pytest.raises(ProcessLookupError, match="No such process"):
             _wait_for(child)
-    assert sorted(path.suffix for path in folder.iterdir()) == [".c", ".note"]
+    assert list(folder.iterdir()) == []
 
 
 def _wait_for(process: int) -> None:
@@ -197,7 +294,7 @@ def test_a_failing_compiler_is_quoted(script: Script, folder: Path) -> None:
     kept = Path(message.rpartition(" ")[2])
     assert kept.read_text() == SOURCE
     assert kept.parent == folder
-    assert sorted(file.suffix for file in folder.iterdir()) == [".c", ".note"]
+    assert [file.suffix for file in folder.iterdir()] == [".c"]
 
 
 def test_a_source_that_is_no_c(real: str) -> None:
@@ -232,13 +329,47 @@ def test_a_library_that_cannot_be_loaded_is_not_kept(calls: Callable[[], int]) -
         assert calls() == attempt
 
 
-def test_a_cache_that_is_full(real: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device", "x.c")
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "x.c")
 
+
+def test_where_nothing_can_be_written(real: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "write", full)
-    with pytest.raises(CompileError, match=r"p: the compile cache cannot be written: x\.c: No space left on device"):
+    with (
+        pytest.warns(RuntimeWarning, match=r"cache: No space left on device; what is compiled is kept"),
+        pytest.raises(CompileError, match=r"^p: nothing can be written, neither in .*cache: No space left on de"),
+    ):
         load(SOURCE, "p")
+
+
+@pytest.mark.parametrize("place", ["store", "_probe"])
+def test_a_full_disk_is_gone_around(
+    place: str, calls: Callable[[], int], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the library is stored, and while the compiler runs, which then only says so in words."""
+    module = {"store": cache, "_probe": build}[place]
+    original, compiled = getattr(module, place), build._run
+
+    def until_elsewhere(*arguments: Any) -> Any:
+        return full() if folder in (arguments[0], arguments[0].parent) else original(*arguments)
+
+    monkeypatch.setattr(module, place, until_elsewhere)
+    if place == "_probe":
+        monkeypatch.setattr(
+            build,
+            "_run",
+            lambda command, room, name: (1, "kein Platz") if room.parent == folder else compiled(command, room, name),
+        )
+    with pytest.warns(RuntimeWarning, match="No space left on device; what is compiled is kept for this process only"):
+        assert load(SOURCE, "p").answer() == 42
+    assert not list(folder.glob("*.so"))
+
+
+def test_hits_need_no_room(real: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(SOURCE, "p")
+    forget(monkeypatch)
+    monkeypatch.setattr(cache, "workspace", full)  # as on a full disk, or where nothing can be written
+    assert load(SOURCE, "p").answer() == 42
 
 
 def test_no_compiler(no_compiler: None) -> None:
@@ -246,14 +377,23 @@ def test_no_compiler(no_compiler: None) -> None:
         load(SOURCE, "p")
 
 
-def test_paths_may_have_any_name(real: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tools = tmp_path / "my töols; rm $x"
+@pytest.mark.parametrize(
+    "name",
+    ["my töols; rm $x", "@a 'b' \"c\"", "-rf", "100%s%{o}", "$(id)`id`", "a\nb\\c", "=a,b:c", "\udcff", "*?[a]#&|"],
+)
+def test_paths_may_have_any_name(name: str, real: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = tmp_path / name
     tools.mkdir()
-    (tools / "c c").write_text(f'#!/bin/sh\nexec {real} "$@"\n')
-    (tools / "c c").chmod(0o755)
-    monkeypatch.setenv("CC", str(tools / "c c"))
-    monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tools / "@cache 'é'"))
-    assert load(SOURCE, "p").answer() == 42
+    (tools / name).write_text(f'#!/bin/sh\nexec {real} "$@"\n')
+    (tools / name).chmod(0o755)
+    monkeypatch.setenv("CC", str(tools / name))
+    monkeypatch.setenv("TMPDIR", str(tools))
+    monkeypatch.setenv("GRAPHC_CACHE_DIR", "-cache" + name)
+    monkeypatch.chdir(tools)
+    library = load(SOURCE, f"p {name}")
+    assert library.answer() == 42
+    assert at(library).parent == tools / f"-cache{name}"
+    assert sorted(path.name for path in tools.iterdir()) == sorted([name, f"-cache{name}"])
 
 
 def test_trial(real: str) -> None:

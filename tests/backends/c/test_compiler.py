@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,12 +58,63 @@ def test_an_upgrade_is_another_compiler(script: Script, monkeypatch: pytest.Monk
     assert need_compiler().identity != before.identity
 
 
-def test_the_version_is_asked_once(script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
-    script("exit 1")
+def test_the_version_is_asked_once(real: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = need_compiler()
     monkeypatch.setattr(compiler, "_found", {})
     monkeypatch.setattr(subprocess, "run", None)
     assert need_compiler() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"gcc 99", bytes(64) + b"\ngcc 99"])
+def test_a_damaged_note_is_asked_again(damage: bytes, real: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = need_compiler()
+    (note,) = folder.glob("*.note")
+    note.write_bytes(damage)
+    monkeypatch.setattr(compiler, "_found", {})
+    assert need_compiler() == before
+    assert note.read_bytes() != damage
+
+
+def test_a_script_is_asked_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it answers depends on more than the script: here on a file that it reads."""
+    path = tmp_path / "wrapper"
+    path.write_text(f'#!/bin/sh\ncat "{tmp_path}/version"\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("CC", str(path))
+    found = []
+    for version in ("one", "two"):
+        (tmp_path / "version").write_text(version)
+        monkeypatch.setattr(compiler, "_found", {})
+        found.append(need_compiler())
+    assert [each.version for each in found] == ["one", "two"]
+    assert found[0].identity != found[1].identity
+
+
+def test_a_launcher_is_asked_each_time(real: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cc` may be a link to ccache, which runs whatever compiler is there now."""
+    shutil.copy(real, tmp_path / "ccache")
+    (tmp_path / "cc").symlink_to("ccache")
+    monkeypatch.setenv("CC", str(tmp_path / "cc"))
+    versions = iter(["one", "two"])
+    monkeypatch.setattr(compiler, "_version", lambda command: next(versions))
+    assert need_compiler().version == "one"
+    monkeypatch.setattr(compiler, "_found", {})
+    assert need_compiler().version == "two"
+
+
+def test_a_copy_of_a_machine_has_the_same_compiler(real: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another file with the same bytes and time is the same compiler, but its version is asked."""
+    copy = shutil.copy2(real, tmp_path / "gcc")
+    monkeypatch.setenv("CC", str(copy))
+    before = need_compiler()
+    shutil.copy2(real, tmp_path / "again")
+    os.replace(tmp_path / "again", copy)
+    monkeypatch.setattr(compiler, "_found", {})
+    asked = []
+    ask = compiler._version
+    monkeypatch.setattr(compiler, "_version", lambda command: asked.append(command) or ask(command))
+    assert need_compiler().identity == before.identity
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -123,6 +175,16 @@ def test_flags_of_the_user_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHC_CFLAGS", "'")
     with pytest.raises(CompileError, match=r"GRAPHC_CFLAGS is .*No closing quotation"):
         flags()
+
+
+@pytest.mark.parametrize("flag", ["-ffast-math", "-Ofast", "-funsafe-math-optimizations"])
+def test_flags_that_change_the_whole_process_are_refused(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPHC_CFLAGS", f"-g {flag}")
+    with pytest.raises(CompileError, match=f"GRAPHC_CFLAGS has {flag}, with which a library flushes denormal numbers"):
+        flags()
+    monkeypatch.setenv("CC", f"cc {flag}")
+    with pytest.raises(CompileError, match=f"CC has {flag}, with which a library flushes denormal numbers"):
+        need_compiler()
 
 
 def pretend(cpuinfo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,12 +20,12 @@ from tests.judge import assert_same
 from tests.runtime.test_interrupt import stopped
 
 
-def program() -> graphc.Program:
+def program(backend: str = "c") -> graphc.Program:
     torch.manual_seed(0)
     x, y = graphc.placeholder("x", ("n", 2)), graphc.placeholder("y", ("n", 1))
     net = nn.Sequential(nn.Linear(2, 20), nn.Tanh(), nn.Linear(20, 1))
     loss = nn.MSELoss()(net(x), y)
-    return graphc.compile([x, y], loss, optim.Adam(net.parameters()).minimize(loss), backend="c")
+    return graphc.compile([x, y], loss, optim.Adam(net.parameters()).minimize(loss), backend=backend)
 
 
 def order(library: ctypes.CDLL, n: int, seed: int, epoch: int) -> torch.Tensor:
@@ -114,6 +114,16 @@ def test_a_run_is_the_same_however_often_it_comes_back(kept: int, monkeypatch: p
     assert all(0 < seconds < 1 for seconds in again.seconds)
     for name in state:
         assert_same(state[name], expected[name], name, bits=True)
+
+
+def test_validation_sees_the_parameters_of_its_epoch() -> None:
+    """Also those that native code works on in a copy, and training goes on from them."""
+    data = torch.randn(64, 2), torch.randn(64, 1)
+    native, expected = (
+        program(each).fit(*data, batch_size=5, epochs=4, validation=data) for each in ("c", "reference")
+    )
+    for name in ("loss", "validation_loss"):
+        assert native[name] == pytest.approx(expected[name], rel=1e-5)
 
 
 def test_validation_is_part_of_the_native_run(monkeypatch: pytest.MonkeyPatch) -> None:

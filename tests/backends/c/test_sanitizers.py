@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.proving.memory_safety import confined, sanitized
+
 PROGRAM = """
 import sys
 from graphc.backends.c.writer import Writer
@@ -28,28 +30,18 @@ for n in (0, 1, 5, 25):
 program.fit(*native.batch(53, widths), batch_size=7, epochs=3)
 print("done")
 """
-FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=address -O1"
-
-
-def library(compiler: str, name: str) -> str:
-    """The path of a sanitizer's library, which a process that was built without it has to load first."""
-    found = subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True)
-    path = found.stdout.strip()
-    if not os.path.isabs(path):
-        pytest.skip(f"the compiler has no {name}")
-    return path
 
 
 def run(compiler: str, folder: Path, vector_bytes: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        settings = sanitized(compiler, "-O1")
+    except AssertionError as error:
+        pytest.skip(str(error))
     environment = {
         **os.environ,
-        "CC": compiler,
+        **settings,
         "GRAPHC_CACHE_DIR": str(folder),
-        "GRAPHC_CFLAGS": FLAGS,
         "GRAPHC_VECTOR_BYTES": str(vector_bytes),
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "UBSAN_OPTIONS": "print_stacktrace=0",
-        "LD_PRELOAD": " ".join(library(compiler, name) for name in ("libasan.so", "libubsan.so")),
     }
     root = Path(__file__).resolve().parents[3]
     command = [sys.executable, "-c", PROGRAM, *arguments]
@@ -68,3 +60,10 @@ def test_memory_is_respected(real: str, folder: Path, vector_bytes: int) -> None
 @pytest.mark.slow
 def test_a_planted_fault_is_found(real: str, folder: Path) -> None:
     assert "ERROR: AddressSanitizer" in run(real, folder, 64, "planted").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("planted", ["load", "store", "before"])
+def test_planted_faults_of_random_graphs_are_found(real: str, planted: str) -> None:
+    """Each buffer has an allocation of its own, so that what leaves a buffer is seen within the workspace, too."""
+    assert "ERROR: AddressSanitizer" in confined(["sanitize"], range(3), sanitized(real), planted).stderr

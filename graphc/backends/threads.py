@@ -1,0 +1,62 @@
+"""How many threads a call may use, also in a process that was forked."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import torch
+
+__all__ = ["Threads", "thread_count"]
+
+
+class _Asked(threading.local):
+    """In the thread that a forked process starts with: the number of threads asked for, of which there is only one."""
+
+    count = 0
+
+
+_asked = _Asked()
+
+
+def thread_count() -> int:
+    """How many threads a call may use now: torch's number."""
+    return _asked.count or torch.get_num_threads()
+
+
+class Threads:
+    """Bounds the threads of the calls inside."""
+
+    __slots__ = ("_before", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def __enter__(self) -> None:
+        self._before = thread_count()
+        if self._limit != self._before:
+            _ask_for(self._limit)
+
+    def __exit__(self, *error: object) -> None:
+        if self._limit != self._before:
+            _ask_for(self._before)
+
+
+def _ask_for(count: int) -> None:
+    if _asked.count:
+        _asked.count = count
+    else:
+        torch.set_num_threads(count)
+
+
+def _be_alone() -> None:
+    """In the child of a fork: the threads that OpenMP had are gone, and it would wait for them for ever.
+
+    Native code goes on to cut its work into as many shares as before, so that results are the same.
+    """
+    _asked.count = thread_count()
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_alone)

@@ -1,0 +1,167 @@
+"""Bugs in what becomes of a graph: fusion, liveness, memory, calls of torch."""
+
+from __future__ import annotations
+
+from tools.mutating.mutation import Mutation
+
+__all__ = ["MUTATIONS"]
+
+WHOLE = ("backends/test_torch_plan.py", "runtime/test_updates.py", "runtime/test_program.py")
+
+MUTATIONS = (
+    # Memory
+    Mutation(
+        "freed-a-step-early",
+        "a buffer is given away one step before it is read for the last time",
+        "memory/plan.py",
+        "for dead in ending.get(i, ()):",
+        "for dead in ending.get(i + 1, ()):",
+        ("memory/test_plan.py",),
+    ),
+    Mutation(
+        "in-place-while-still-read",
+        "a result is written over an operand that a later step reads, too",
+        "memory/plan.py",
+        "self.last[x] != position",
+        "self.last[x] < position",
+        ("backends/test_torch_plan.py",),
+        "ops",
+    ),
+    Mutation(
+        "update-before-the-last-read",
+        "an update is written over old values that the next step still reads",
+        "memory/plan.py",
+        "last_read.get(group, -1) <= self.start[node]",
+        "last_read.get(group, -1) <= self.start[node] + 1",
+        ("runtime/test_updates.py",),
+        "views_of_each_other",
+    ),
+    Mutation(
+        "settings-are-forgotten",
+        "what is computed when hyper-parameters are set is not kept for the next call",
+        "memory/plan.py",
+        "                    kept.append(x)",
+        "                    pass",
+        ("runtime/test_updates.py",),
+        "a_program_compiled_later_takes_over_values_and_slots",
+    ),
+    Mutation(
+        "slot-as-large-as-its-first-buffer",
+        "a slot that is used again does not grow with its second buffer",
+        "memory/free_list.py",
+        "self.sizes[slot] = tuple(dict.fromkeys((*self.sizes[slot], size)))",
+        "self.sizes[slot] = tuple(dict.fromkeys(self.sizes[slot]))",
+        ("backends/test_torch_plan.py",),
+        "ops",
+    ),
+    Mutation(
+        "any-alias-will-do",
+        "a step may overwrite an operand that it also reads where its call does not allow it",
+        "memory/plan.py",
+        "return is_whole and step.call is not None and all(i in step.call.alias for i in positions)",
+        "return is_whole and step.call is not None and any(i in step.call.alias for i in positions)",
+        ("memory/test_plan.py",),
+        "a_call_writes_over_no_operand_that_it_may_not_overwrite",
+    ),
+    # Kernels
+    Mutation(
+        "cell-read-transposed-while-written",
+        "a kernel overwrites elements of a parameter that it reads in another order",
+        "schedule/kernels.py",
+        "cell is cell and (is_view(x) or node not in kernel.body or not node.op.is_pointwise)",
+        "cell is cell and (node not in kernel.body or not node.op.is_pointwise)",
+        ("schedule/test_kernels.py",),
+        "a_cell_that_is_read_elsewhere_than_written_is_copied_last",
+    ),
+    Mutation(
+        "fused-across-a-view",
+        "a node joins a kernel whose values it reads at another index than its own",
+        "schedule/kernels.py",
+        "if group_of.get(source) is latest and (is_view(x) or",
+        "if group_of.get(source) is latest and (",
+        ("schedule/test_kernels.py",),
+        "a_value_read_at_another_index_too_is_stored_first",
+    ),
+    Mutation(
+        "updated-setting-taken-for-fixed",
+        "what depends on a hyper-parameter is computed once although the program updates it",
+        "schedule/schedule.py",
+        "node.op.cell.role is Role.HYPER and node.op.cell not in updated",
+        "node.op.cell.role is Role.HYPER",
+        ("schedule/test_schedule.py",),
+        "a_hyper_parameter_that_the_step_updates_is_no_setting",
+    ),
+    Mutation(
+        "slice-taken-for-contiguous",
+        "a slice with a step is reshaped without a copy",
+        "schedule/schedule.py",
+        "return step != 1 or any(not dims.same(size, 1) for size in x.type.shape[:d])",
+        "return any(not dims.same(size, 1) for size in x.type.shape[:d])",
+        ("schedule/test_schedule.py",),
+        "a_reshape_that_no_view_can_be_copies",
+    ),
+    # Calls of torch
+    Mutation(
+        "exchange-reads-new-values",
+        "an update that takes the value of another cell takes the one from after the step",
+        "backends/torch_plan/source.py",
+        'f"new{k} = {name}.clone()"',
+        'f"new{k} = {name}"',
+        ("runtime/test_updates.py",),
+        "an_exchange",
+    ),
+    Mutation(
+        "output-is-a-view",
+        "an output that is a view shares the memory of what it is a view of",
+        "backends/torch_plan/source.py",
+        "owned = step is not None and not step.is_view and",
+        "owned = step is not None and",
+        ("runtime/test_program.py",),
+        "outputs_of_twenty_calls_can_be_kept",
+    ),
+    Mutation(
+        "only-the-first-setting-counts",
+        "what depends on hyper-parameters is computed again only when the first of them was set",
+        "backends/torch_plan/source.py",
+        "return [cell for cell in self.graph.cells if cell in read]",
+        "return [cell for cell in self.graph.cells if cell in read][:1]",
+        ("runtime/test_updates.py",),
+        "each_hyper_parameter_counts_when_it_alone_is_set",
+    ),
+    Mutation(
+        "cells-in-another-order",
+        "cells that lie in one storage count as side by side whatever their order is",
+        "backends/torch_plan/executable.py",
+        "if not same or value.storage_offset() != position:",
+        "if not same:",
+        ("runtime/test_updates.py",),
+        "programs_that_group_parameters_in_different_ways_stay_consistent",
+    ),
+    Mutation(
+        "reversed-difference",
+        "a · b - x is computed as x - a · b by one call",
+        "backends/torch_plan/patterns.py",
+        "if isinstance(n.op, Add) and not isinstance(product.op, Mul):",
+        "if not isinstance(product.op, Mul):",
+        ("backends/test_patterns.py",),
+        "pattern_is_not_chosen",
+    ),
+    Mutation(
+        "zero-of-the-wrong-sign",
+        "a gradient of -0 where relu is off becomes 0",
+        "backends/torch_plan/patterns.py",
+        "repr(op.value) == repr(value)",
+        "op.value == value",
+        ("backends/test_patterns.py",),
+        "pattern_is_not_chosen",
+    ),
+    Mutation(
+        "two-outputs-are-one-tensor",
+        "a value that is given twice is one tensor",
+        "backends/torch_plan/source.py",
+        "if not owned or name in self.returned.values():",
+        "if not owned:",
+        ("runtime/test_program.py",),
+        "outputs_of_twenty_calls_can_be_kept",
+    ),
+)
