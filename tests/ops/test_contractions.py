@@ -52,7 +52,7 @@ def test_symbolic_batch() -> None:
 
 def test_refusals() -> None:
     x, w = graphc.placeholder("x", ("batch", 784)), graphc.placeholder("w", (512, 10))
-    text = r"^matmul: inner sizes differ, 784 != 512, in f32\[batch,784\] @ f32\[512,10\]; built at .*contractions.py:\d+\. "
+    text = r"^matmul: inner sizes differ, 784 != 512, in f32\[batch,784\] @ f32\[512,10\]; built at .*tions.py:\d+\. "
     with pytest.raises(ShapeError, match=text):
         x @ w
     with pytest.raises(
