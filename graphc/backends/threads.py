@@ -17,11 +17,12 @@ class _Asked(threading.local):
 
 
 _asked = _Asked()
+_is_alone = False  # in a child; reading a variable of a thread takes longer than asking torch
 
 
 def thread_count() -> int:
     """How many threads a call may use now: torch's number."""
-    return _asked.count or torch.get_num_threads()
+    return (_is_alone and _asked.count) or torch.get_num_threads()
 
 
 class Threads:
@@ -54,7 +55,9 @@ def _be_alone() -> None:
 
     Native code goes on to cut its work into as many shares as before, so that results are the same.
     """
+    global _is_alone
     _asked.count = thread_count()
+    _is_alone = True
     torch.set_num_threads(1)
 
 

@@ -133,6 +133,6 @@ def _nothing_left(folder: Path) -> None:
 
 PROOFS = (
     Proof(
-        "cache-sharing", promise=13, unit="rounds of 32 processes", full=50, quick=1, case=share, alone=True, limit=180
+        "cache-sharing", promise=13, unit="rounds of 32 processes", full=20, quick=1, case=share, alone=True, limit=180
     ),
 )

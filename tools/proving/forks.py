@@ -237,4 +237,4 @@ def _found(
     return digest(found) if exact else [value.numpy() for value in found]
 
 
-PROOFS = (Proof("forks", promise=24, unit="forks", full=400, quick=4, case=case, alone=True),)
+PROOFS = (Proof("forks", promise=24, unit="forks", full=200, quick=4, case=case, alone=True),)

@@ -209,4 +209,4 @@ def case(seed: int) -> dict[str, int]:
     return {"interrupts": 1, "steps": steps}
 
 
-PROOFS = (Proof("interrupts", promise=23, unit="interrupted runs", full=600, quick=0, case=case, alone=True),)
+PROOFS = (Proof("interrupts", promise=23, unit="interrupted runs", full=300, quick=0, case=case, alone=True),)

@@ -82,6 +82,6 @@ def guard_pages(seed: int) -> Mapping[str, int]:
 
 
 PROOFS = (
-    Proof("sanitizers", 6, "groups of ten graphs", full=40, quick=0, case=sanitizers, limit=900.0),
-    Proof("guard-pages", 6, "groups of ten graphs", full=60, quick=0, case=guard_pages, limit=300.0),
+    Proof("sanitizers", 6, "groups of ten graphs", full=30, quick=0, case=sanitizers, limit=900.0),
+    Proof("guard-pages", 6, "groups of ten graphs", full=40, quick=0, case=guard_pages, limit=300.0),
 )

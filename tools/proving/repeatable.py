@@ -177,7 +177,7 @@ def case(seed: int) -> Mapping[str, int]:
     return {"processes": 2, "hashes": len(first)}
 
 
-PROOFS = (Proof("repeatable", promise=8, unit="pairs of processes", full=50, quick=0, case=case, limit=300.0),)
+PROOFS = (Proof("repeatable", promise=8, unit="pairs of processes", full=20, quick=0, case=case, limit=300.0),)
 
 
 if __name__ == "__main__":
