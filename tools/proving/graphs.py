@@ -52,7 +52,7 @@ def held(seed: int) -> Mapping[str, int]:
 
 PROOFS = (
     Proof("graphs", 1, "graphs", 10_000, 8, on_backends),
-    Proof("passes", 3, "graphs", 1_000, 4, with_passes),
-    Proof("reuse", 4, "graphs", 1_000, 4, with_reuse),
-    Proof("held", 5, "graphs", 1_000, 6, held),
+    Proof("passes", 3, "graphs", 500, 4, with_passes),
+    Proof("reuse", 4, "graphs", 500, 4, with_reuse),
+    Proof("held", 5, "graphs", 500, 6, held),
 )

@@ -525,4 +525,4 @@ def case(seed: int) -> Mapping[str, int]:
     return counts
 
 
-PROOFS = (Proof("hostile-graphs", 9, "cases of ten files", full=300, quick=4, case=case),)
+PROOFS = (Proof("hostile-graphs", 9, "cases of ten files", full=150, quick=4, case=case),)

@@ -26,7 +26,7 @@ from tools.proving.proof import Proof
 __all__ = ["PROOFS"]
 
 DIFFERENTIABLE = [sample for sample in SAMPLES if is_differentiable(sample)]
-DRAWS = 5 * len(LAYOUTS)
+DRAWS = 2 * len(LAYOUTS)
 
 
 def case(seed: int) -> Mapping[str, int]:
