@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
@@ -153,7 +154,7 @@ _T = TypeVar("_T")
 def explained(f: Callable[_P, _T], *, of_class: bool = False, more: str = "") -> Callable[_P, _T]:
     """`f`, which when it is called with arguments that it does not take says which it takes.
 
-    A constructor is `of_class`, under whose name it speaks; `more` is what else to say, with `{}` for that name.
+    A constructor is `of_class`, under whose name it speaks; `more` is what else to say, with `{}` for how it is called.
     """
 
     @functools.wraps(f)
@@ -164,15 +165,33 @@ def explained(f: Callable[_P, _T], *, of_class: bool = False, more: str = "") ->
             if error.__traceback__ is None or error.__traceback__.tb_next is not None:  # raised inside f
                 raise
             problem = str(error).partition("() ")[2] or str(error)
-        parameters = [each for each in inspect.signature(f).parameters.values() if each.name != "self"]
+        parameters = list(inspect.signature(f).parameters.values())
+        counted = 0
+        if parameters and parameters[0].name == "self":
+            del parameters[0]
+            counted = 1  # by Python, and not by users
+        if found := _TOO_MANY.match(problem):
+            most, given = (int(number) - counted for number in found.groups())
+            problem = f"too many positional arguments, {given} instead of {'at most ' * (most > 0)}{most}"
         title = type(args[0]).__name__ if of_class else f.__name__
-        takes = ", ".join(map(_shown_parameter, parameters)) or "no arguments"
-        raise TypeError(f"{title}: {problem}. It takes {takes}{more.format(title)}")
+        takes = ", ".join(_shown_parameters(parameters)) or "no arguments"
+        made = f"{title}({'...' * any(each.default is each.empty for each in parameters)})"
+        raise TypeError(f"{title}: {problem}. It takes {takes}{more.format(made)}")
 
     return call
 
 
-def _shown_parameter(parameter: inspect.Parameter) -> str:
-    if parameter.default is parameter.empty:
-        return str(parameter.replace(annotation=parameter.empty))
-    return f"{parameter.name}={brief(parameter.default)}"
+_TOO_MANY = re.compile(r"takes (?:from \d+ to )?(\d+) positional arguments? but (\d+) ")
+
+
+def _shown_parameters(parameters: Iterable[inspect.Parameter]) -> Iterator[str]:
+    """As they are written in a definition, without types."""
+    stars = False
+    for each in parameters:
+        if each.kind is each.KEYWORD_ONLY and not stars:
+            yield "*"
+        stars = stars or each.kind in (each.KEYWORD_ONLY, each.VAR_POSITIONAL)
+        if each.default is each.empty:
+            yield str(each.replace(annotation=each.empty))
+        else:
+            yield f"{each.name}={brief(each.default)}"

@@ -16,7 +16,7 @@ from graphc.errors import one_line
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["check_plain_file", "path_name", "reason", "replace_file"]
+__all__ = ["check_plain_file", "check_writable", "path_name", "reason", "replace_file"]
 
 _DRAFT = ".partial"
 
@@ -48,9 +48,7 @@ def replace_file(name: str, data: bytes) -> None:
     The data go to a draft in the same folder, which then takes the name. A link stays one. A draft whose writer was
     killed is removed by whoever writes next to the same name.
     """
-    target = Path(os.path.realpath(name))
-    if target.exists() and not target.is_file():
-        raise OSError(errno.EISDIR if target.is_dir() else errno.EINVAL, _kind(target), name)
+    target = _target(name)
     _clear(target)
     with _draft(target) as (descriptor, draft):
         view = memoryview(data)
@@ -63,8 +61,20 @@ def replace_file(name: str, data: bytes) -> None:
     _sync_folder(target.parent)
 
 
-def _kind(target: Path) -> str:
-    return "is a folder" if target.is_dir() else "is not a plain file"
+def check_writable(name: str) -> None:
+    """Raises the OSError or ValueError with which `replace_file` would begin: before hours of work, not after them."""
+    with _draft(_target(name)):
+        pass
+
+
+def _target(name: str) -> Path:
+    """The file to replace. Only links are resolved: a name through a folder that is not there would be another file."""
+    target = Path(os.path.realpath(name) if os.path.islink(name) else name)
+    if target.is_dir() or not os.path.basename(name):
+        raise IsADirectoryError(errno.EISDIR, "is a folder", name)
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "is not a plain file", name)
+    return target
 
 
 @contextlib.contextmanager

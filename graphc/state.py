@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import ClassVar, NoReturn, Self
 
@@ -168,7 +168,7 @@ def assign(cell: Cell, destination: Array, value: object) -> None:
 
 
 _default_busy: set[Cell] = set()
-_busy_lock = threading.Lock()
+_busy_lock = threading.RLock()  # a signal handler that saves may come while its thread has the lock
 if hasattr(os, "register_at_fork"):  # or the child might wait for ever for a thread of its parent
     os.register_at_fork(
         before=_busy_lock.acquire, after_in_parent=_busy_lock.release, after_in_child=_busy_lock.release
@@ -217,6 +217,12 @@ class State:
         self._leader = leading[0] if leading else None
         self._values = None if values is None else dict(values)
         self._busy = _default_busy if values is None else set()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in ("cells", "_leader", "_values", "_busy"):
+            problem = f"State: {name!r} is no attribute, and setting it would change no program"
+            raise AttributeError(f"{problem}. Set a value with state[{name!r}] = {brief(value)}")
+        super().__setattr__(name, value)
 
     @property
     def is_default(self) -> bool:
@@ -310,6 +316,17 @@ class State:
     def updating(self, cells: frozenset[Cell]) -> AbstractContextManager[None]:
         """Reserve `cells` for one updating call. Raises StateError when another call is updating one of them."""
         return _Reservation(self._busy, cells)
+
+    @contextmanager
+    def resting(self, cells: Collection[Cell]) -> Iterator[None]:
+        """Let updating calls wait while `cells` are copied. Raises StateError when one is updating them now."""
+        with _busy_lock:
+            if not self._busy.isdisjoint(cells):
+                raise StateError(
+                    "this State is being updated by another call. Save between two calls, such as in on_epoch, or let "
+                    "fit write a checkpoint=path as it goes"
+                )
+            yield
 
     def _find(self, key: str | Variable) -> Cell:
         if isinstance(key, Variable):

@@ -58,7 +58,7 @@ MISTAKES = [
     Mistake(lambda: vector * torch.ones(4), "mul: sizes differ in dimension -1, 3 != 4", ("f32[3] * f32[4]",)),
     Mistake(
         lambda: batch - torch.ones(32, 784),
-        "sub: cannot decide whether n == 32",
+        "sub: in dimension -2, cannot decide whether n == 32",
         ("dimension -2", "the same name", "f32[n,784] - f32[32,784]"),
     ),
     Mistake(
@@ -485,6 +485,40 @@ def test_explained() -> None:
         explained(g)(1)  # raised inside: it is not about the arguments
     with pytest.raises(TypeError, match=r"^method: missing 1 .*: 'x'\. It takes x$"):
         Layer(1).method()  # type: ignore[call-arg]
-    made = explained(Layer.__init__, of_class=True, more="; make {}()")
-    with pytest.raises(TypeError, match=r"^Layer: got an unexpected .* 'width'\. It takes size, bias=True; make Layer"):
+    made = explained(Layer.__init__, of_class=True, more="; make {}")
+    with pytest.raises(
+        TypeError, match=r"^Layer: got an unexpected .* 'width'\. It takes size, bias=True; make Layer\(\.\.\.\)$"
+    ):
         made(Layer(1), width=1)  # type: ignore[call-arg]
+
+
+def test_explained_arguments_are_those_that_users_count() -> None:
+    """Python counts `self`; and arguments that are given by name have a star before them, as in definitions."""
+
+    class Layer:
+        @explained
+        def none(self) -> None: ...
+
+        @explained
+        def some(self, x: int, y: int = 2, *, z: int = 3) -> None: ...
+
+        @explained
+        def one(self, x: int, *, z: int) -> None: ...
+
+    layer: Any = Layer()
+    with pytest.raises(
+        TypeError, match=r"^none: too many positional arguments, 1 instead of 0\. It takes no arguments$"
+    ):
+        layer.none(1)
+    with pytest.raises(TypeError, match=r"^some: too many .*, 3 instead of at most 2\. It takes x, y=2, \*, z=3$"):
+        layer.some(1, 2, 3)
+    with pytest.raises(TypeError, match=r"^one: too many .*, 2 instead of at most 1\. It takes x, \*, z$"):
+        layer.one(1, 2, z=12)
+    with pytest.raises(TypeError, match=r"^one: missing 1 required keyword-only argument: 'z'\. It takes x, \*, z$"):
+        layer.one(1)
+    with pytest.raises(TypeError, match=r"^_f: too many .*, 2 instead of at most 1\. It takes x$"):
+        explained(_f)(1, 2)  # type: ignore[call-arg]
+
+
+def _f(x: int) -> int:
+    return x

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graphc import files
-from graphc.files import replace_file
+from graphc.files import check_writable, replace_file
 
 
 def test_a_file_is_made_and_replaced(tmp_path: Path) -> None:
@@ -45,6 +45,26 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="is not a plain file"):
         replace_file(str(tmp_path / "pipe"), b"one")
+
+
+def test_a_name_is_that_of_the_system(tmp_path: Path) -> None:
+    """What can be read under the name is what was written, or there is an error."""
+    with pytest.raises(OSError, match="is a folder"):
+        replace_file(f"{tmp_path}/new/", b"one")
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        replace_file(f"{tmp_path}/missing/../new", b"one")
+    (tmp_path / "folder").mkdir()
+    replace_file(f"{tmp_path}/folder/../new", b"one")
+    assert (tmp_path / "new").read_bytes() == b"one"
+
+
+def test_looking_whether_a_file_can_be_written_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "run").write_bytes(b"one")
+    check_writable(str(tmp_path / "run"))
+    check_writable(str(tmp_path / "new"))
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        check_writable(str(tmp_path / "missing" / "run"))
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_long_names(tmp_path: Path) -> None:

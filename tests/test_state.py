@@ -390,3 +390,11 @@ def test_a_value_may_be_the_cell_in_another_order() -> None:
         state["weight"] = torch.eye(3).to_sparse()
     with pytest.raises(StateError, match=r"^'weight': the value is on meta, where tensors have no elements"):
         state["weight"] = torch.eye(3, device="meta")
+
+
+def test_values_are_not_attributes() -> None:
+    state = graphc.compile([], Parameter(torch.zeros(2), name="p") * 1).state
+    with pytest.raises(
+        AttributeError, match=r"^State: 'p' is no attribute, .*\. Set a value with state\['p'\] = 0\.5$"
+    ):
+        state.p = 0.5  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@
     python tools/prove.py --list                # what there is
     python tools/prove.py graphs cache-damage   # some of it
     python tools/prove.py graphs --seed 417 --count 1    # one case again, as a failure was reported
+    python tools/prove.py --minutes 2           # everything, for two minutes each at most; the next run goes on
     python tools/prove.py --record              # everything, and write the results into docs/promises.md
 
 Cases run in processes of their own. A run that was stopped goes on where it was, unless graphc has changed since; what
@@ -45,13 +46,16 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the first case; the others count on from it")
     parser.add_argument("--count", type=int, help="how many cases of each (default: the full figure)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
-    parser.add_argument("--record", action="store_true", help="write the results of full runs into docs/promises.md")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="go on to the next proof after so many")
+    parser.add_argument("--record", action="store_true", help="write the results into docs/promises.md")
     options = parser.parse_args()
     known = proofs()
     if unknown := [name for name in options.names if name not in known]:
         parser.error(f"there is no proof called {unknown[0]!r}; there are {', '.join(known)}")
     if options.jobs < 1 or (options.count is not None and options.count < 1) or options.seed < 0:
         parser.error("--jobs and --count are positive, --seed is not negative")
+    if options.record and (options.count is not None or options.seed):
+        parser.error("--record is for the cases of the full figure, without --count and --seed")
     chosen = [known[name] for name in dict.fromkeys(options.names)] or list(known.values())
     if options.list:
         for proof in chosen:
@@ -75,7 +79,7 @@ def _run(chosen: list[Proof], options: argparse.Namespace) -> int:
                 result = _prove(proof, options, progress)
                 if result.failures:
                     failed.append(proof.name)
-                elif options.record and result.count == proof.full:
+                elif options.record and result.count:
                     write({**read(), proof.name: result})
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here")
@@ -93,13 +97,16 @@ def _prove(proof: Proof, options: argparse.Namespace, progress: Progress) -> Res
     journal = Journal.of(proof, options.seed, count, ROOT / "out" / "prove")
     left = journal.left(range(options.seed, options.seed + count))
     task = progress.add_task(proof.name, total=count, completed=count - len(left))
-    start = time.monotonic() - journal.wall
+    begin = time.monotonic()
+    start, end = begin - journal.wall, begin + 60 * options.minutes
     for outcome in outcomes(proof, left, 1 if proof.alone else options.jobs):
         journal.add(outcome, time.monotonic() - start)
         progress.advance(task)
         if outcome.failure:
             _show(proof, outcome.seed, outcome.failure, len(journal.failures))
-    result = Result.of(proof, journal, options.seed, count)
+        if time.monotonic() > end:
+            break
+    result = Result.of(journal, options.seed)
     progress.remove_task(task)
     print(result.line(proof), flush=True)
     return result

@@ -42,16 +42,18 @@ class Cause:
 
 AT_ZERO = "keep it away from 0, such as by x.clamp(min=1e-6) or by adding a small number"
 
+NO_POWER = Cause(
+    "power of a value ≤ 0", lambda x, *exponent: x <= 0, "keep the base above 0, such as by x.clamp(min=1e-6)"
+)
+
 CAUSES: Mapping[str, Cause] = {
     "log": Cause("log of a value ≤ 0", lambda x: x <= 0, "keep it above 0, such as by x.clamp(min=1e-6)"),
     "log1p": Cause("log1p of a value ≤ -1", lambda x: x <= -1, "keep it above -1, such as by x.clamp(min=-0.999)"),
     "sqrt": Cause("sqrt of a value < 0", lambda x: x < 0, "keep it at 0 or above, such as by x.clamp(min=0)"),
     "div": Cause("division by 0", lambda x, y: y == 0, f"look at the divisor, and {AT_ZERO}"),
     "reciprocal": Cause("division by 0", lambda x: x == 0, AT_ZERO),
-    "pow": Cause("power of a value ≤ 0", lambda x, y: x <= 0, "keep the base above 0, such as by x.clamp(min=1e-6)"),
-    "pow_number": Cause(
-        "power of a value ≤ 0", lambda x: x <= 0, "keep the base above 0, such as by x.clamp(min=1e-6)"
-    ),
+    "pow": NO_POWER,
+    "pow_number": NO_POWER,
     "where": Cause(
         "the choice of a NaN that the program has for what must not come",
         lambda condition, x, y: x.where(condition, y).isnan(),
@@ -112,9 +114,12 @@ def kind_of(value: Array) -> str:
 def cause_of(node: Node, operands: Sequence[Array], value: Array) -> Cause | None:
     """What is wrong with the operands at a place where `value` is not finite, if that is known."""
     cause = CAUSES.get(node.op.name)
-    if cause is not None and bool((cause.condition(*operands) & ~value.isfinite()).any()):
-        return cause
-    return None
+    if cause is None:
+        return None
+    wrong = cause.condition(*operands) & ~value.isfinite()
+    if cause is NO_POWER:
+        wrong &= value.isnan() | (operands[0] == 0)  # a negative base may also have a power that is too large
+    return cause if bool(wrong.any()) else None
 
 
 # Messages -------------------------------------------------------------------------------------------------------------

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from graphc.backends.c.cache import limit
 from graphc.backends.c.compiler import flags, vector_bytes
-from graphc.errors import CompileError
+from graphc.capacity import left
+from graphc.errors import CompileError, MemoryLimitError
 
 __all__ = ["KNOWN", "OTHERS", "wrong"]
 
@@ -26,7 +27,12 @@ OTHERS = ("CC", "XDG_CACHE_HOME", "TMPDIR", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 """Of other programs; they matter to graphc, too."""
 
 _PREFIX = "GRAPHC_"
-_CHECKS = {"GRAPHC_CACHE_SIZE": limit, "GRAPHC_CFLAGS": flags, "GRAPHC_VECTOR_BYTES": vector_bytes}
+_CHECKS: Mapping[str, Callable[[], object]] = {
+    "GRAPHC_CACHE_SIZE": limit,
+    "GRAPHC_CFLAGS": flags,
+    "GRAPHC_MEMORY": left,
+    "GRAPHC_VECTOR_BYTES": vector_bytes,
+}
 _TESTS = ("GRAPHC_BROWSER",)
 """What only the tests of graphc look at."""
 
@@ -37,7 +43,7 @@ def wrong() -> Iterator[tuple[str, str, bool]]:
         if name in _CHECKS:
             try:
                 _CHECKS[name]()
-            except CompileError as error:
+            except (CompileError, MemoryLimitError) as error:
                 yield name, str(error), True
         elif name.startswith(_PREFIX) and name not in (*KNOWN, *_TESTS):
             endings = [each.removeprefix(_PREFIX) for each in KNOWN]

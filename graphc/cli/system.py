@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from graphc.capacity import left
 
 __all__ = ["Share", "cores", "memory", "rounds_to_nearest"]
 
@@ -35,17 +38,18 @@ def cores() -> Share:
 
 
 def memory() -> Share | None:
-    """Bytes, of which those that are not in use now can be had; None where the system does not tell."""
+    """Bytes, of which programs may take those that are left; None where the system does not tell.
+
+    Raises MemoryLimitError for a setting that is no number.
+    """
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        kilobytes = {name: int(text.split()[0]) for name, _, text in (line.partition(":") for line in lines)}
-        there, free = kilobytes["MemTotal"] * 1024, kilobytes["MemAvailable"] * 1024
-    except (OSError, ValueError, KeyError, IndexError):
+        found = re.search(r"^MemTotal:\s+(\d+) kB", Path("/proc/meminfo").read_text(encoding="ascii"), re.MULTILINE)
+    except (OSError, UnicodeDecodeError):
         return None
-    bounds = [
-        int(text) for text in (*_limits("memory.max"), *_limits("memory.limit_in_bytes", "memory")) if text.isdigit()
-    ]
-    return Share(there, min([free, *bounds]))
+    if found is None:
+        return None
+    there = int(found[1]) * 1024
+    return Share(there, min(there, left()))
 
 
 def _limits(name: str, controller: str = "") -> list[str]:

@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 MOST_PROBLEMS = 12
 """How many problems of a state dict are listed."""
 
-_MADE_FIRST = ". A layer is made first and called after: {}()(x)"
+_MADE_FIRST = ". A layer is made first and called after: {}(x)"
 
 
 @dataclass

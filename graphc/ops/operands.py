@@ -169,7 +169,7 @@ def _conflict(a: Size, b: Size, back: int) -> tuple[str]:
     try:
         dims.equal(a, b)
     except ShapeError as error:
-        return (f"{error} (dimension -{back}); give both sizes the same name if they are always equal",)
+        return (f"in dimension -{back}, {error}",)
     return (f"sizes differ in dimension -{back}, {a} != {b}, and neither is 1",)
 
 

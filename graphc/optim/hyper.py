@@ -27,6 +27,6 @@ def number(owner: str, name: str, value: object, low: float = 0.0, high: float =
         limits = f"{low:g} or more" if high == math.inf else f"in {ends[0]}{low:g}, {high:g}{ends[1]}"
         shown = f"a {type_name(value)}, {value!r}" if isinstance(value, Tensor) else brief(value)
         shown += f" ({type_name(value)})" * isinstance(value, (str, list, tuple, torch.Tensor))
-        remedy = "" if isinstance(value, (int, float)) else ". Give one number, or for a rate that changes a function"
+        remedy = "" if isinstance(value, (int, float)) else ". Give one number, or a function for a rate that changes"
         raise StateError(f"{owner}: {name} is {limits}, not {shown}{remedy}")
     return found

@@ -22,7 +22,7 @@ from graphc.ir import Cell, Role
 from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.types import DTYPES, Array, TensorType
 
-__all__ = ["Checkpoint", "read_checkpoint", "values_for", "write_checkpoint"]
+__all__ = ["Checkpoint", "checked_path", "copies", "read_checkpoint", "values_for", "write_checkpoint"]
 
 FORMAT = "graphc checkpoint"
 VERSION = 1
@@ -56,20 +56,25 @@ class Checkpoint:
 # Writing --------------------------------------------------------------------------------------------------------------
 
 
+def copies(cells: Iterable[Cell], read: Callable[[Cell], Array]) -> dict[Cell, Array]:
+    """The values of `cells`, apart: those that programs have moved share storage, which the format does not have."""
+    return {cell: read(cell).detach().clone(memory_format=torch.contiguous_format) for cell in cells}
+
+
 def write_checkpoint(
     path: object,
-    cells: Iterable[Cell],
-    read: Callable[[Cell], Array],
+    values: Mapping[Cell, Array],
     record: Mapping[str, Any] | None = None,
     tensors: Mapping[str, Array] | None = None,
 ) -> None:
-    """Write the values of `cells`; after this returns they are on disk. Raises CheckpointError, the file as it was."""
+    """Write `values`, which share no storage; after this returns they are on disk. Raises CheckpointError, the file as
+    it was.
+    """
     from safetensors.torch import save
 
-    name = _checked_path(path)
-    named = _entries(cells)
-    # Values that programs have moved share storage, which the format does not have.
-    content = {entry: read(cell).detach().clone(memory_format=torch.contiguous_format) for entry, cell in named}
+    name = checked_path(path)
+    named = _entries(values)
+    content = {entry: values[cell] for entry, cell in named}
     content.update({_RECORD + key: tensor for key, tensor in (tensors or {}).items()})
     about: dict[str, Any] = {
         "format": FORMAT,
@@ -116,7 +121,7 @@ def read_checkpoint(path: object) -> Checkpoint:
     """What a file has. Nothing in it is executed. Raises CheckpointError for whatever is no checkpoint."""
     from safetensors import SafetensorError
 
-    name = _checked_path(path)
+    name = checked_path(path)
     try:
         problem = check_plain_file(name) or _foreign(name)
         metadata, tensors = ({}, {}) if problem else _content(name)
@@ -195,6 +200,8 @@ def values_for(checkpoint: Checkpoint, cells: Sequence[Cell], strict: bool = Tru
     for cell in sorted(cells, key=lambda cell: cell.serial):
         groups.setdefault((cell.role, cell.name), []).append(cell)
     problems = list(_problems(checkpoint, groups, strict))
+    if groups and not problems and not any(key in checkpoint.values for key in groups):
+        problems = ["none of its names is one of the program's"]
     if problems:
         more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
         remedy = _remedy(checkpoint, groups)
@@ -234,6 +241,8 @@ def _type(value: Array) -> str:
 
 
 def _remedy(checkpoint: Checkpoint, groups: Mapping[tuple[Role, str], list[Cell]]) -> str:
+    if any(_problems(checkpoint, groups, strict=False)):
+        return "Values are neither converted nor matched by guess: build the program with what the file has"
     if all(role is Role.PARAMETER for role, _ in checkpoint.values) and any(
         role is not Role.PARAMETER for role, _ in groups
     ):
@@ -241,6 +250,8 @@ def _remedy(checkpoint: Checkpoint, groups: Mapping[tuple[Role, str], list[Cell]
     names = [name for role, name in checkpoint.values if role is Role.PARAMETER]
     if names and all(name.startswith("module.") for name in names):
         return "Its names begin with 'module.', as torch's DataParallel writes them: remove that from the keys"
+    if not any(key in checkpoint.values for key in groups):
+        return "Names follow from how a network is built: build it as the one that was saved"
     return "strict=False takes what fits by name"
 
 
@@ -260,10 +271,16 @@ def _foreign(name: str) -> str:
     return "is empty. program.save(path) writes checkpoints" if not start else ""
 
 
-def _checked_path(path: object) -> str:
+def checked_path(path: object) -> str:
+    """A path as a string. Raises CheckpointError for what is none, and for one that could be written and not read."""
     name = path_name(path)
     if name is None:
         raise CheckpointError(f"a path is a string or a pathlib.Path, not {brief(path)}")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        problem = f"{name!a}: a path that is not UTF-8, which the package safetensors does not open. Use another"
+        raise CheckpointError(problem) from None
     return name
 
 

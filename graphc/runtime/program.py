@@ -17,7 +17,7 @@ from graphc.ir import Graph
 from graphc.ir.elsewhere import PROGRAMS_ELSEWHERE, missing
 from graphc.ir.lazy import lazy
 from graphc.memory import MemoryPlan
-from graphc.runtime.checkpoint import read_checkpoint, values_for, write_checkpoint
+from graphc.runtime.checkpoint import copies, read_checkpoint, values_for, write_checkpoint
 from graphc.runtime.form import Form
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
@@ -184,10 +184,10 @@ class Program(Runner):
         None means if standard error is a terminal. Ctrl-C ends the run between two steps.
         Outputs that are not scalars are computed but not recorded.
 
-        `checkpoint` is a file that gets everything needed to go on: every `checkpoint_every` seconds, on Ctrl-C, and at
-        the end. With `resume`, a run whose file is there goes on where it was, in the middle of an epoch too, and ends
-        with the bits that it would have had; `epochs` may be larger than before. Raises InputError, StateError and
-        CheckpointError.
+        `checkpoint` is a file that gets everything needed to go on: every `checkpoint_every` seconds, on Ctrl-C (after
+        `on_epoch`, if an epoch has just ended), and at the end. With `resume`, a run whose file is there goes on where
+        it was, in the middle of an epoch too, and ends with the bits that it would have had; `epochs` may be larger
+        than before. Raises InputError, StateError and CheckpointError.
         """
         state = self._checked(state)
         saving = None
@@ -213,21 +213,23 @@ class Program(Runner):
         """Write the values of `state`, the default one if None, to a safetensors file: parameters under torch's names,
         and all else that training goes on from.
 
-        The file is the new one or the old one, whatever happens, and on disk when this returns. Raises CheckpointError,
-        and StateError while another call updates the State.
+        The file is the new one or the old one, whatever happens, and on disk when this returns. Calls that would update
+        the State wait while its values are copied. Raises CheckpointError, and StateError while another call updates
+        the State.
         """
         state = self._checked(state)
-        cells = self.declared.cells
-        with state.updating(frozenset(cells)):
-            write_checkpoint(path, cells, state.read)
+        with state.resting(self.declared.cells):
+            values = copies(self.declared.cells, state.read)
+        write_checkpoint(path, values)
 
     def load(self, path: str | os.PathLike[str], *, state: State | None = None, strict: bool = True) -> None:
         """Read what `save` or `fit(checkpoint=...)` wrote into `state`, the default one if None.
 
         A torch state dict that was saved as safetensors will do for a program without updates. What the program has no
         use for, such as the slots of an optimizer, is left; but with `strict`, values that are missing and parameters
-        that the program does not have are errors. Nothing of the file is executed, and if it is refused the State is as
-        it was. Raises CheckpointError, and StateError while another call updates the State.
+        that the program does not have are errors, and without, a file that has nothing for the program. Nothing of the
+        file is executed, and if it is refused the State is as it was. Raises CheckpointError, and StateError while
+        another call updates the State.
         """
         state = self._checked(state)
         values = values_for(read_checkpoint(path), self.declared.cells, strict)

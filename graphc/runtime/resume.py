@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,16 @@ import torch
 
 from graphc.backends.executable import Position
 from graphc.errors import CheckpointError, InputError, brief, one_line
-from graphc.files import path_name
+from graphc.files import check_writable, path_name, reason
 from graphc.ir import Cell, Graph
-from graphc.runtime.checkpoint import Checkpoint, read_checkpoint, values_for, write_checkpoint
+from graphc.runtime.checkpoint import (
+    Checkpoint,
+    checked_path,
+    copies,
+    read_checkpoint,
+    values_for,
+    write_checkpoint,
+)
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.state import State
@@ -40,6 +48,8 @@ class Saver:
     state: State
     history: History = field(default_factory=History)
     stopped: bool = False
+    interrupt: BaseException | None = None
+    """To be raised once the checkpoint is written."""
     _at: tuple[int, int, Sequence[float | Array]] = (0, 0, ())
     _due: float = 0.0
 
@@ -76,7 +86,7 @@ class Saver:
             "totals": _numbers(position.totals),
         }
         with DeferredInterrupt():
-            write_checkpoint(self.path, self.cells, self.state.read, record, tensors)
+            write_checkpoint(self.path, copies(self.cells, self.state.read), record, tensors)
         self._due = time.monotonic() + self.every
 
     def restored(self, values: Mapping[Cell, Array]) -> None:
@@ -112,6 +122,11 @@ def saver_for(
         raise InputError(f"fit: checkpoint is a path, not {brief(path)}")
     if isinstance(every, bool) or not isinstance(every, (int, float)) or not every >= 0:
         raise InputError(f"fit: checkpoint_every is a number of seconds, 0 or more, not {brief(every)}")
+    name = checked_path(name)
+    try:
+        check_writable(name)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{one_line(name)}: cannot be written: {reason(error)}") from None
     whole = {
         **settings,
         "program": _digest_of_graph(declared),
@@ -119,11 +134,7 @@ def saver_for(
         "validation": "none" if held_out is None else _digest(held_out),
     }
     saver = Saver(name, float(every), whole, declared.cells, state)
-    try:
-        open(name, "rb").close()
-    except OSError as error:
-        if not isinstance(error, FileNotFoundError):
-            raise CheckpointError(f"{one_line(name)}: cannot be read: {(error.strerror or '').lower()}") from None
+    if not os.path.exists(name):
         return saver  # the first start of a run that will be resumed is like any other
     if not resume:
         raise CheckpointError(
@@ -136,14 +147,16 @@ def saver_for(
             f"{one_line(name)}: has values, but no run to go on with. program.load(path) reads them, and fit starts "
             "from there with another checkpoint path"
         )
-    _restore(saver, checkpoint)
-    if saver.position.epochs > epochs:
-        raise InputError(f"fit: epochs is {epochs}, and the run in {one_line(name)} has done {saver.position.epochs}")
+    scalars = sum(output.cell is None and not output.node.type.shape for output in declared.outputs)
+    _restore(saver, checkpoint, epochs, scalars)
     return saver
 
 
-def _restore(saver: Saver, checkpoint: Checkpoint) -> None:
-    """Let State, history and position be those of the checkpoint; nothing changes if it does not fit."""
+def _restore(saver: Saver, checkpoint: Checkpoint, most_epochs: int, scalars: int) -> None:
+    """Let State, history and position be those of the checkpoint; nothing changes if it does not fit.
+
+    Native code goes on at the position as it is: within a batch, it would read what is beyond the data.
+    """
     found = _field(checkpoint, "settings", dict)
     for key, value in saver.settings.items():
         if found.get(key) != value:
@@ -153,16 +166,20 @@ def _restore(saver: Saver, checkpoint: Checkpoint) -> None:
     epochs, samples, steps = (_field(checkpoint, key, int) for key in ("epochs", "samples", "steps"))
     names = _field(checkpoint, "names", list)
     means, seconds, totals = (_numbers_of(checkpoint, key) for key in ("means", "seconds", "totals"))
+    all_samples = saver.settings["samples"]
     is_whole = (
         all(isinstance(name, str) for name in names)
         and len(means) == len(set(names)) * epochs
         and len(seconds) == epochs
-        and 0 <= samples <= saver.settings["samples"]
+        and (samples in range(0, all_samples, saver.settings["batch_size"]) or samples == all_samples)
+        and (not samples or len(totals) == scalars)
         and min(epochs, steps) >= 0
     )
     if not is_whole:
         raise CheckpointError(f"{one_line(saver.path)}: the record of its run is not whole")
-    saver.mark(epochs, samples, totals)
+    if epochs > most_epochs:
+        raise InputError(f"fit: epochs is {most_epochs}, and the run in {one_line(saver.path)} has done {epochs}")
+    saver.mark(epochs, samples, totals if samples else ())
     saver.stopped = _field(checkpoint, "stopped", bool)
     history = saver.history
     history.metrics = {name: means[i * epochs : (i + 1) * epochs] for i, name in enumerate(names)}

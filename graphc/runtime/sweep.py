@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import queue
 import threading
@@ -10,12 +9,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import NoneType
 from typing import Any, Generic, TypeVar, overload
 
 import torch
 
+from graphc.capacity import fits, left, written
 from graphc.errors import InputError, StateError, SweepError, brief, type_name
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import Cancelled, cancel_on, is_cancelled
@@ -302,24 +301,13 @@ def default_workers(runs: Sequence[Run]) -> int:
 
 
 def _check_memory(runs: Sequence[Run]) -> None:
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return
-    memory = min(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), _container_memory())
-    need = sum(run.nbytes for run in runs)
-    if need > memory:
+    nbytes = sum(run.nbytes for run in runs)
+    if not fits(nbytes):
         raise InputError(
-            f"Sweep: what {len(runs):,} runs leave behind takes {need / 1e9:,.1f} GB, and this machine has "
-            f"{memory / 1e9:,.1f} GB. Say with keep= what to keep of each, such as "
+            f"Sweep: what {len(runs):,} runs leave behind takes {written(nbytes)}, and {written(max(0, int(left())))} "
+            "can be had. Say with keep= what to keep of each, such as "
             "keep=lambda outcome: outcome.history['loss'][-1], or make several sweeps"
         )
-
-
-def _container_memory() -> float:
-    """The limit of the container, on Linux; infinite if there is none."""
-    try:
-        return float(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-    except (OSError, ValueError):  # no such file, or "max"
-        return math.inf
 
 
 def _summary(failed: Mapping[int, Exception], runs: Sequence[Run]) -> SweepError:

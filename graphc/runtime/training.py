@@ -154,8 +154,9 @@ def fit(
                         saver.stopped = True
                     break
     if saver is not None:
-        saver.mark(history.epochs)
         saver.write()
+        if saver.interrupt is not None:
+            raise saver.interrupt
     return history
 
 
@@ -204,23 +205,26 @@ class _Run:
         for number in range(start.epochs + 1, self.epochs + 1):
             began = time.perf_counter()
             order = None if self.seed is None else permutation(samples, self.seed, number - 1).to(self.state.device)
-            with self._kept():
+            with self._interrupts_kept():
                 with DeferredInterrupt(), self.program.running(self.state):
                     means = _pass_over(self, order, f"epoch {number}", start)
                 seconds = time.perf_counter() - began
                 if held_out is not None:
                     means += _pass_over(held_out, None, f"validation after epoch {number}")
+            if self._is_interrupted:
+                return
+            if self.saver is not None:
+                self.saver.mark(number)
             yield number, dict(zip(self.names, means, strict=True)), seconds
             start = Position(number)
             if self.saver is not None:
-                self.saver.mark(number)
                 self.saver.write_if_due()
 
     def _natively(self, loop: Loop, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
         done = loop.position.epochs
         while done < self.epochs:
             finished: list[tuple[int, dict[str, float], float]] = []
-            with self._kept(finished), DeferredInterrupt():
+            with self._interrupts_kept(), DeferredInterrupt():
                 with self.program.running(self.state):
                     if not loop.is_current(self.state):
                         moved = self.loop(loop.position)
@@ -235,25 +239,30 @@ class _Run:
                 if self.saver is not None:
                     self.saver.mark(position.epochs, position.samples, position.totals)
             yield from finished
+            if self._is_interrupted:
+                return
             if self.saver is not None:
                 self.saver.write_if_due()
         if done < self.epochs:
             yield from self._in_python(loop.position)
 
     @contextmanager
-    def _kept(self, finished: Sequence[tuple[int, dict[str, float], float]] = ()) -> Iterator[None]:
-        """An interrupt of what is inside, which comes between two steps, writes a checkpoint first.
+    def _interrupts_kept(self) -> Iterator[None]:
+        """With a saver, an interrupt of what is inside, which comes between two steps, ends the run a little later.
 
-        `finished` has what is not yet in the history then.
+        What is finished gets into the history and to `on_epoch` first, whose settings belong to the next epoch: a
+        checkpoint without them would go on to other bits.
         """
         try:
             yield
-        except (KeyboardInterrupt, Cancelled):
-            if self.saver is not None:
-                for _, metrics, seconds in finished:
-                    self.saver.history.add(metrics, seconds, -(-len(self.data[0]) // self.batch_size))
-                self.saver.write()
-            raise
+        except (KeyboardInterrupt, Cancelled) as error:
+            if self.saver is None:
+                raise
+            self.saver.interrupt = error
+
+    @property
+    def _is_interrupted(self) -> bool:
+        return self.saver is not None and self.saver.interrupt is not None
 
 
 def evaluate(program: Runner, data: Sequence[object], batch_size: int | None, state: State) -> dict[str, float]:

@@ -76,7 +76,8 @@ def one_line_of(error: Exception, file: Path) -> str:
         message = str(error)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     text = shown(f"{type(error).__name__}: {' '.join(message.split())}".removesuffix(": "), None)
-    return f"{text} (line {lines[-1]})" if lines else text
+    is_told = not lines or f"{file.name}:{lines[-1]}" in message
+    return text if is_told else f"{text} (line {lines[-1]})"
 
 
 def failure_drawing(failure: Failure) -> Drawing:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from graphc.ir import Graph, Node, Output, OutputRole, Tensor, topological_order
 from graphc.ops import Placeholder
 from graphc.runtime import Program
+from graphc.types import Array
 from graphc.viz.errors import DrawingError
 from graphc.viz.labels import shown
 
@@ -76,6 +77,8 @@ def is_module(value: object) -> bool:
 def _remedy(value: object, name: str) -> str:
     if is_module(value):
         return f"it has no graph until it is called: write y = {name}(x) in the file and draw y"
+    if isinstance(value, Array):
+        return "torch's tensors have values and no graph: draw a symbolic tensor, a graph or a program"
     return "what can be drawn is a tensor, a list, tuple or dict of tensors, a graph or a program"
 
 

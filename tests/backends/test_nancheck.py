@@ -101,6 +101,7 @@ MADE: dict[str, tuple[Callable[..., Tensor], list[list[float]], str]] = {
     "reciprocal": (lambda x: x.reciprocal(), [[0.0]], "Division by 0: keep it away from 0"),
     "power": (lambda x: x**-1.5, [[0.0]], "where pow_number(0, exponent=-1.5) = inf;"),
     "exp": (lambda x: x.exp(), [[1.0, 100.0]], "The result is beyond the largest f32: for probabilities and their"),
+    "large power": (lambda x: x**2, [[-1e20, 1e20]], "The result is beyond the largest f32: if values grow from step"),
     "product": (lambda x: x * x, [[1e20]], "The result is beyond the largest f32: if values grow from step to step"),
     "matmul": (
         lambda x: x.reshape(1, 2) @ x.reshape(2, 1),

@@ -136,6 +136,7 @@ def test_doctor_of_a_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.usefixtures("untrained")
 def test_doctor_of_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {"GRAPHC_CASHE_DIR": "x", "GRAPHC_CACHE_SIZE": "lots", "GRAPHC_VECTOR_BYTES": "33", "GRAPHC_CFLAGS": "'"}
+    wrong["GRAPHC_MEMORY"] = "2GB"
     for name, value in {**wrong, "OMP_NUM_THREADS": "abc", "MKL_NUM_THREADS": "4", "GRAPHC_NOTHING": "1"}.items():
         monkeypatch.setenv(name, value)
     result = run("doctor", "--json")
@@ -144,7 +145,7 @@ def test_doctor_of_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ("note", "GRAPHC_CASHE_DIR: graphc knows no such setting; did you mean GRAPHC_CACHE_DIR?") in found
     assert ("note", "GRAPHC_NOTHING: graphc knows no such setting") in found
     bad = [text.partition(":")[0] for state, text in found if state == "bad"]
-    assert bad == ["GRAPHC_CACHE_SIZE", "GRAPHC_CFLAGS", "GRAPHC_VECTOR_BYTES"]
+    assert bad == ["GRAPHC_CACHE_SIZE", "GRAPHC_CFLAGS", "GRAPHC_MEMORY", "GRAPHC_VECTOR_BYTES"]
     assert [text.partition(":")[0] for state, text in found if "threads" in text] == ["OMP_NUM_THREADS"]
 
 

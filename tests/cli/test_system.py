@@ -50,17 +50,17 @@ def test_containers_are_limits(files: dict[str, str], usable: float, groups: Pat
     assert system.cores() == system.Share(8, usable)
 
 
-def test_memory_of_a_container(groups: Path) -> None:
+def test_memory_is_what_programs_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     if not Path("/proc/meminfo").exists():
         assert system.memory() is None
         return
-    put(groups / "a" / "memory.max", "1000000\n")
     found = system.memory()
     assert found is not None
-    assert found.usable == 1_000_000
-    assert found.there > found.usable
-    put(groups / "memory" / "a" / "b" / "memory.limit_in_bytes", "2000\n")
+    assert 0 < found.usable <= found.there
+    monkeypatch.setenv("GRAPHC_MEMORY", "2000")
     assert system.memory() == system.Share(found.there, 2000)
+    monkeypatch.setenv("GRAPHC_MEMORY", "9" * 20)
+    assert system.memory() == system.Share(found.there, found.there)
 
 
 def test_this_process_rounds_to_nearest() -> None:

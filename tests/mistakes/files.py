@@ -144,7 +144,7 @@ def drawing_of_a_module() -> object:
     return viz.draw(net)  # type: ignore[arg-type]
 
 
-@raised("output", "Tensor | torch", "a tensor, a list, tuple or dict of tensors, a graph or a program")
+@raised("output", "Tensor & torch & values", "a symbolic tensor, a graph or a program")
 def drawing_of_values() -> object:
     return viz.draw(torch.ones(3))  # type: ignore[arg-type]
 

@@ -177,7 +177,7 @@ def loss_of_one_argument() -> object:
     return nn.MSELoss()(points)
 
 
-@raised("Linear", "2 & 3 & positional", "takes x", TypeError)
+@raised("Linear", "1 & 2 & positional", "takes x", TypeError)
 def layer_of_two_inputs() -> object:
     return nn.Linear(2, 3)(points, points)
 

@@ -181,3 +181,11 @@ def test_an_optimizer_that_is_wrong_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(training, "in_graphc", wrong)
     with pytest.raises(AssertionError, match=r"c \(fit\): after 100 steps, .* from torch, 1.0e-10 are allowed"):
         training.follow("Tanh network", "SGD", torch.float64)
+
+
+def test_nan_is_far_from_everything() -> None:
+    """In any parameter, not only in the first: `max` of numbers skips it."""
+    zeros = [torch.zeros(2), torch.zeros(2)]
+    far = training.distance([torch.ones(2), torch.tensor([0.0, float("nan")])], zeros)
+    assert not far <= 1e300
+    assert training.distance([torch.ones(2), torch.zeros(2)], zeros) == 1.0

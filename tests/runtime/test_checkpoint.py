@@ -211,6 +211,31 @@ def test_names_of_data_parallel(tmp_path: Path) -> None:
         predicting(net).load(tmp_path / "net")
 
 
+def test_what_fits_in_nothing_is_not_loaded_without_a_word(tmp_path: Path) -> None:
+    predicting(network()).save(tmp_path / "run")
+    values = safetensors.torch.load_file(tmp_path / "run")
+    safetensors.torch.save_file({f"model.{name}": value for name, value in values.items()}, tmp_path / "other")
+    with pytest.raises(CheckpointError, match=r"none of its names is one of the program's\. Names follow from"):
+        predicting(network()).load(tmp_path / "other", strict=False)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_the_remedy_for_types_is_not_to_be_less_strict(strict: bool, tmp_path: Path) -> None:
+    predicting(network()).save(tmp_path / "run")
+    values = safetensors.torch.load_file(tmp_path / "run")
+    safetensors.torch.save_file({name: value.double() for name, value in values.items()}, tmp_path / "other")
+    with pytest.raises(CheckpointError, match=r"f64\[5\] in the file, f32.*Values are neither converted nor matched"):
+        predicting(network()).load(tmp_path / "other", strict=strict)
+
+
+def test_a_name_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    path = f"{tmp_path}/run\udcff"
+    for action in (predicting(network()).save, predicting(network()).load):
+        with pytest.raises(CheckpointError, match=r"run\\udcff.*a path that is not UTF-8"):
+            action(path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     program = predicting(network())
     torch.save(nn.Linear(2, 1).state_dict(), tmp_path / "pickle.pt")
@@ -291,6 +316,51 @@ def test_a_state_that_is_being_updated_is_not_saved(tmp_path: Path) -> None:
     program.save(tmp_path / "run", state=state)
     with state.updating(frozenset(program.state.cells)), pytest.raises(StateError, match="being updated by another"):
         program.load(tmp_path / "run", state=state)
+
+
+def test_updating_calls_wait_while_values_are_copied(tmp_path: Path) -> None:
+    """A thread that saves must not end the training of another."""
+    program = training(network())
+    began, released, refused = threading.Event(), threading.Event(), []
+
+    class Waiting(State):
+        def read(self, cell: Any) -> torch.Tensor:
+            if threading.current_thread().name == "saves":
+                began.set()
+                released.wait(20)
+            return super().read(cell)
+
+    state = Waiting(program.state.cells, {cell: cell.value.clone() for cell in program.state.cells})
+    before = state.copy()
+
+    def work() -> None:
+        try:
+            program(X, Y, state=state)
+        except StateError as error:
+            refused.append(error)
+
+    saves = threading.Thread(target=program.save, args=(tmp_path / "run",), kwargs={"state": state}, name="saves")
+    works = threading.Thread(target=work)
+    saves.start()
+    assert began.wait(20)
+    works.start()
+    works.join(0.1)
+    is_waiting = works.is_alive()
+    released.set()
+    works.join(20)
+    saves.join(20)
+    assert is_waiting
+    assert not refused
+    found = program.new_state()
+    program.load(tmp_path / "run", state=found)
+    assert_equal(found, before)
+
+
+def test_a_signal_handler_saves_while_its_thread_does(tmp_path: Path) -> None:
+    program = training(network())
+    with program.state.resting(program.state.cells):
+        program.save(tmp_path / "run")
+    assert (tmp_path / "run").exists()
 
 
 def test_a_state_of_another_program(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 import graphc
 from graphc import Parameter, Program, State, StateError, Variable
 from graphc.runtime.interrupt import DeferredInterrupt
+from tools.proving import interrupts
 
 
 @pytest.fixture(autouse=True)
@@ -385,3 +386,16 @@ def test_a_long_run_ends_within_a_second() -> None:
     _, errors = process.communicate(timeout=20)
     assert "KeyboardInterrupt" in errors
     assert process.returncode == -signal.SIGINT
+
+
+def test_a_state_that_is_not_whole_is_noticed_after_many_steps() -> None:
+    """By the proof, which does more steps again than it has time for one by one."""
+    program, data = interrupts.trained("c", "small"), interrupts.data("small")
+    start = program.new_state(seed=1)
+    state = start.copy()
+    program.fit(data, batch_size=interrupts.SIZES["small"][1], epochs=100, seed=interrupts.SEED, state=state)
+    again = start.copy()
+    assert interrupts.done_again(program, "small", start, state) == 100 * interrupts.BATCHES > interrupts.MOST_STEPS
+    state["0.bias"][0] += 1e-6
+    with pytest.raises(AssertionError, match=r"^after 500 steps, .* is not whole"):
+        interrupts.done_again(program, "small", again, state)

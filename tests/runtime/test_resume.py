@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 import graphc
 from graphc import CheckpointError, InputError, Program, nn, optim
 from graphc.runtime import resume
+from graphc.runtime.runner import Runner
 
 X, Y = torch.randn(53, 2), torch.randn(53, 1)
 
@@ -96,6 +100,40 @@ def test_native_runs_are_cut_in_the_middle_of_epochs(tmp_path: Path, monkeypatch
     history = fit(program, checkpoint=tmp_path / "run", resume=True)
     assert history.metrics == expected.metrics
     assert bits(program) == bits(whole)
+
+
+@pytest.mark.parametrize("backend", ["c", "torch"])
+@pytest.mark.parametrize("turn", [1, 5, 6, 7, 12])
+def test_an_interrupt_does_not_keep_an_epoch_from_its_callback(
+    backend: str, turn: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What `on_epoch` sets after an epoch belongs to the checkpoint of that epoch's end."""
+
+    def slower(epoch: graphc.Epoch) -> None:
+        epoch.set(lr=0.1 / epoch.number)
+
+    whole = training(backend)
+    expected = fit(whole, epochs=3, on_epoch=slower, validation=(X[:9], Y[:9]))
+    program = training(backend)
+    work, turns = Runner.advance if backend == "c" else Runner.step, [turn]
+
+    def interrupted(*arguments: Any) -> Any:
+        turns[0] -= 1
+        result = work(*arguments)
+        if not turns[0]:
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    options = {"epochs": 3, "on_epoch": slower, "validation": (X[:9], Y[:9]), "checkpoint": tmp_path / "run"}
+    with monkeypatch.context() as patched:
+        patched.setattr("graphc.backends.c.loop.BUDGET", 0.0)  # one step or an epoch's end at a time
+        patched.setattr(Runner, work.__name__, interrupted)
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            fit(program, **options)
+    fresh = training(backend)
+    history = fit(fresh, resume=True, **options)
+    assert history.metrics == expected.metrics
+    assert bits(fresh) == bits(whole)
 
 
 def test_a_finished_run_can_be_made_longer(tmp_path: Path) -> None:
@@ -216,6 +254,7 @@ def test_files_without_a_run(tmp_path: Path) -> None:
         (lambda fit: fit.update(epochs=-1), "the record of its run is not whole"),
         (lambda fit: fit.update(epochs=7), "the record of its run is not whole"),
         (lambda fit: fit.update(samples=54), "the record of its run is not whole"),
+        (lambda fit: fit.update(samples=45), "the record of its run is not whole"),
         (lambda fit: fit.update(names=["a", "b"]), "the record of its run is not whole"),
         (lambda fit: fit.update(names=[3]), "the record of its run is not whole"),
         (lambda fit: fit.update(steps=1.5), "the record of its run has 1.5 for 'steps'"),
@@ -237,6 +276,50 @@ def test_records_are_checked(change: Callable[[dict[str, Any]], None], match: st
     with pytest.raises(CheckpointError, match=match):
         fit(program, checkpoint=path, resume=True)
     assert bits(program) == before
+
+
+@pytest.mark.parametrize("sums", [0, 2])
+def test_a_position_within_an_epoch_has_its_sums(sums: int, tmp_path: Path) -> None:
+    fit(training(), checkpoint=tmp_path / "run")
+    changed, tensors = about(tmp_path / "run"), safetensors.torch.load_file(tmp_path / "run")
+    changed["fit"]["samples"] = 20
+    tensors["fit:totals"] = torch.zeros(sums, dtype=torch.float64)
+    safetensors.torch.save_file(tensors, tmp_path / "run", {"graphc": json.dumps(changed)})
+    with pytest.raises(CheckpointError, match="the record of its run is not whole"):
+        fit(training(), checkpoint=tmp_path / "run", resume=True, epochs=7)
+
+
+def test_a_run_that_is_longer_than_asked_for_changes_nothing(tmp_path: Path) -> None:
+    fit(training(), checkpoint=tmp_path / "run")
+    program = training()
+    before = bits(program)
+    with pytest.raises(InputError, match=r"epochs is 5, and the run in .*run has done 6"):
+        fit(program, checkpoint=tmp_path / "run", resume=True, epochs=5)
+    assert bits(program) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("missing/run", "cannot be written: no such file or directory"),
+        ("folder", "cannot be written: is a folder"),
+        ("new/", "cannot be written: is a folder"),
+        ("pipe", "cannot be written: is not a plain file"),
+        ("a\0b", "cannot be written: embedded null byte"),
+    ],
+)
+@pytest.mark.parametrize("resumed", [True, False])
+def test_a_path_that_cannot_be_written_is_refused_before_training(
+    name: str, match: str, resumed: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    program = training()
+    before = bits(program)
+    with pytest.raises(CheckpointError, match=match):
+        fit(program, checkpoint=f"{tmp_path}/{name}", resume=resumed)
+    assert bits(program) == before
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", "pipe"}
 
 
 @pytest.mark.parametrize(

@@ -147,11 +147,11 @@ def test_squeeze_of_symbolic_size() -> None:
 
 def test_two_names_for_one_size() -> None:
     x, y = graphc.placeholder("x", ("n", 2)), graphc.placeholder("y", ("m", 2))
-    text = r"^add: cannot decide whether n == m: .* \(dimension -2\); give both sizes the same name if they are alw"
+    text = r"^add: in dimension -2, cannot decide whether n == m: .*\. Sizes that are always equal have the same name"
     with pytest.raises(graphc.ShapeError, match=text):
         x + y
     with pytest.raises(
-        graphc.ShapeError, match=r"^mul: cannot decide whether n == 3: .*, in f32\[n,2\] \* f32\[3,2\]; bui"
+        graphc.ShapeError, match=r"^mul: in dimension -2, cannot decide whether n == 3: .*, in f32\[n,2\] \* f32\[3,2\]"
     ):
         x * torch.ones(3, 2)
     with pytest.raises(

@@ -319,10 +319,18 @@ def test_more_than_memory_holds() -> None:
     assert small > 700 * len(program.state), "tensors have more than their values"
     run = Run(program, *data(), batch_size=4, epochs=10**9)
     with pytest.raises(
-        InputError, match=r"what 2,000 runs leave behind takes 192,000\.0 GB, and this machine has .* keep="
+        InputError, match=r"what 2,000 runs leave behind takes 192\.0 TB, and .* can be had\. Say with keep="
     ):
         Sweep([run] * 2000)
     assert len(Sweep([run] * 2000, keep=lambda outcome: None)) == 2000
+
+
+def test_memory_is_what_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [Run(problem(), *data(), batch_size=4, epochs=10**6)] * 2
+    assert len(Sweep(runs)) == 2
+    monkeypatch.setenv("GRAPHC_MEMORY", "100000000")
+    with pytest.raises(InputError, match=r"2 runs leave behind takes 192\.0 MB, and 100\.0 MB can be had"):
+        Sweep(runs)
 
 
 def test_an_empty_sweep() -> None:

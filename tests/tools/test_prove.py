@@ -62,6 +62,7 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path) -> None:
     again.add(Outcome(1, 0.1, {"things": 1}), 3.0)
     assert again.counts == {"things": 6}
     third = Journal.of(FINE, 0, 4, tmp_path)
+    assert len(third.outcomes) == 2
     assert third.left(range(4)) == [2, 3]
 
 
@@ -83,6 +84,7 @@ def test_results_stand_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     record.render(page, {"fine": FINE, "other": replace(FINE, name="other")})
     text = page.read_text(encoding="utf-8")
     assert "| 1 | `python tools/prove.py fine` | 4 cases, 12,000 things | 2026-11-22 | 0 | 5 min |\n" in text
-    assert "| 1 | `python tools/prove.py other` | 4 cases | not yet run in full | | |\n" in text
+    assert "| 1 | `python tools/prove.py other` | none of 4 cases | | | |\n" in text
+    assert "3 of 4 cases" in replace(result, count=3).tried(FINE)
     assert text.startswith("before\n")
     assert text.endswith("after\n")

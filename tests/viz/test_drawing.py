@@ -312,6 +312,7 @@ def test_an_optimizer_keeps_its_hyper_parameters_inside_boxes() -> None:
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
+        (torch.ones(1), "'it' is a Tensor; torch's tensors have values and no graph: draw a symbolic tensor"),
         ([], "'it' is an empty list; what can be drawn is a tensor"),
         ({"a": 1}, "'it' is a dict; what can be drawn"),
         (3, "'it' is an int; what can be drawn"),

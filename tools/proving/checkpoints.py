@@ -31,7 +31,7 @@ import pytest
 import torch
 
 import graphc
-from graphc import CheckpointError, Program, nn, optim
+from graphc import CheckpointError, Epoch, Program, nn, optim
 from tools.proving.proof import Proof
 
 __all__ = ["PROOFS"]
@@ -205,6 +205,7 @@ def _fit(program: Program, draw: int, **options: Any) -> graphc.History:
     generator = torch.Generator().manual_seed(draw)
     x, y = torch.randn(samples, 3, generator=generator), torch.randn(samples, 1, generator=generator)
     held_out = (x[:30], y[:30]) if choose.random() < 0.5 else None
+    on_epoch = _slow_down if choose.random() < 0.4 else None
     slow = program.backend == "torch"
     epochs = (800 if slow else 80_000) // samples
     return program.fit(
@@ -214,9 +215,16 @@ def _fit(program: Program, draw: int, **options: Any) -> graphc.History:
         shuffle=choose.random() < 0.7,
         seed=draw,
         validation=held_out,
+        on_epoch=on_epoch,
         progress=False,
         **options,
     )
+
+
+def _slow_down(epoch: Epoch) -> None:
+    """A learning rate that somebody sets from outside, which is part of the State."""
+    if epoch.number % 3 == 0:
+        epoch.set(lr=epoch.state["lr"].item() * 0.999)
 
 
 def _bits(program: Program) -> list[bytes]:
@@ -253,5 +261,5 @@ def _in_child(program: Program, draw: int, options: dict[str, Any], when: float)
 PROOFS = (
     Proof("checkpoint-kills", 10, "kills", 1000, 3, _killed),
     Proof("checkpoint-faults", 10, "faults", 2000, 20, _fault),
-    Proof("resume", 11, "runs", 400, 3, _resumed),
+    Proof("resume", 11, "runs", 400, 2, _resumed),
 )

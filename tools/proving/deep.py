@@ -1,4 +1,4 @@
-"""Deep graphs: 100,000 nodes in a chain, and nothing recurses.
+"""Deep graphs: 100,000 nodes in a chain, in native code 20,000, and nothing recurses.
 
 Each case does one thing with one kind of chain (or with a graph that is as wide as others are deep): compile it for a
 backend with its gradient, and run it; write it as JSON and as Python, and read it back; draw it; copy and forget it.

@@ -50,7 +50,8 @@ class Journal:
             found = [head]
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text("".join(json.dumps(line) + "\n" for line in found), encoding="utf-8")  # whole lines only
-        return Journal(path, head, [_outcome(line) for line in found[1:]], found[-1].get("wall", 0.0))
+        known = {line["seed"]: _outcome(line) for line in found[1:]}  # a case that was tried again counts once
+        return Journal(path, head, list(known.values()), found[-1].get("wall", 0.0))
 
     def add(self, outcome: Outcome, wall: float) -> None:
         """One more, `wall` seconds after the start."""

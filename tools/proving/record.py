@@ -1,4 +1,4 @@
-"""The results of full runs: kept in docs/promises.json, shown in a table of docs/promises.md."""
+"""The results of the last runs: kept in docs/promises.json, shown in a table of docs/promises.md."""
 
 from __future__ import annotations
 
@@ -30,14 +30,21 @@ class Result:
     counts: dict[str, int]
 
     @staticmethod
-    def of(proof: Proof, journal: Journal, seed: int, count: int) -> Result:
+    def of(journal: Journal, seed: int) -> Result:
+        """Of what a journal has: all cases, or those that there was time for."""
         today = time.strftime("%Y-%m-%d", time.gmtime())
+        count = len(journal.outcomes)
         return Result(today, seed, count, len(journal.failures), round(journal.wall, 1), journal.counts)
 
     def line(self, proof: Proof) -> str:
         """For a terminal."""
+        return f"{proof.name}: {self.tried(proof)}; {self.failures} failures; {_span(self.seconds)}"
+
+    def tried(self, proof: Proof) -> str:
+        """How many cases, of how many if these are not all, and what was counted in them."""
         counts = "".join(f", {count:,} {what}" for what, count in self.counts.items())
-        return f"{proof.name}: {self.count:,} {proof.unit}{counts}; {self.failures} failures; {_span(self.seconds)}"
+        whole = "" if self.count >= proof.full else f" of {proof.full:,}"
+        return f"{self.count:,}{whole} {proof.unit}{counts}"
 
 
 def read() -> dict[str, Result]:
@@ -67,11 +74,9 @@ def table(known: Mapping[str, Proof], results: Mapping[str, Result]) -> str:
     for name, proof in known.items():
         start = f"| {proof.promise} | `python tools/prove.py {name}` | "
         if (result := results.get(name)) is None:
-            rows.append(f"{start}{proof.full:,} {proof.unit} | not yet run in full | | |")
+            rows.append(f"{start}none of {proof.full:,} {proof.unit} | | | |")
             continue
-        counts = "".join(f", {count:,} {what}" for what, count in result.counts.items())
-        row = f"{result.count:,} {proof.unit}{counts} | {result.date} | {result.seed} | {_span(result.seconds)} |"
-        rows.append(start + row)
+        rows.append(f"{start}{result.tried(proof)} | {result.date} | {result.seed} | {_span(result.seconds)} |")
     return "\n".join(rows) + "\n"
 
 

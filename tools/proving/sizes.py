@@ -1,8 +1,8 @@
 """Sizes at their ends: requests for more memory than there is are refused, and empty tensors do as eager does.
 
 Of the first proof, a case is a request from a list, on each backend: an error of graphc's must come, and the process
-must not have grown. Of the second one, a case is a set of operations on tensors of which some sizes are 0 or 1, or
-which have none, against eager torch and its autograd.
+must not have grown. Of the second one, a case is some sizes, of which many are 0 or 1, of the operands of
+twenty operations, against eager torch and its autograd.
 """
 
 from __future__ import annotations
@@ -201,5 +201,5 @@ def empty(seed: int) -> Mapping[str, int]:
 
 PROOFS = (
     Proof("sizes", 19, "requests", full=len(HUGE), quick=0, case=huge),
-    Proof("empty-tensors", 19, "sets of operations", full=60, quick=0, case=empty),
+    Proof("empty-tensors", 19, "sets of sizes", full=60, quick=0, case=empty),
 )

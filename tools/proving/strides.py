@@ -259,6 +259,6 @@ def refused(seed: int) -> Mapping[str, int]:
 
 
 PROOFS = (
-    Proof("strides", 18, "layouts", full=4 * len(LAYOUTS), quick=0, case=layout),
+    Proof("strides", 18, "draws of layouts", full=4 * len(LAYOUTS), quick=0, case=layout),
     Proof("no-strides", 18, "kinds of tensors", full=len(REFUSED), quick=0, case=refused),
 )

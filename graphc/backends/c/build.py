@@ -17,8 +17,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import NoReturn
 from weakref import WeakValueDictionary
@@ -200,32 +201,38 @@ def _run(command: list[str], room: Path, name: str) -> tuple[int, str]:
 
     It has a process group, so that all of it can be ended, and its temporary files are in `room`, so that they go, too.
     Another thread starts it, since Python handles signals in the main thread: an interrupt between the start and our
-    knowing the process would leave it running.
+    knowing the process would leave it running. It is not one of a pool: those end with the main thread, and others may
+    go on compiling then.
     """
+    starting: Future[subprocess.Popen[str]] = Future()
 
-    def start() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "TMPDIR": str(room)},
-            text=True,
-            errors="replace",
-            process_group=0,
-        )
-
-    with ThreadPoolExecutor(1) as pool:
-        starting = pool.submit(start)
+    def start() -> None:
         try:
-            child = starting.result()
-            output, _ = child.communicate()
-        except OSError as error:
-            raise CompileError(compose(name, f"{command[0]} cannot be run: {error.strerror}")) from None
-        except BaseException:
-            child = starting.result()
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()  # until nobody is left who could write
-            raise
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "TMPDIR": str(room)},
+                text=True,
+                errors="replace",
+                process_group=0,
+            )
+        except BaseException as error:
+            starting.set_exception(error)
+        else:
+            starting.set_result(child)
+
+    threading.Thread(target=start).start()
+    try:
+        child = starting.result()
+        output, _ = child.communicate()
+    except OSError as error:
+        raise CompileError(compose(name, f"{command[0]} cannot be run: {error.strerror}")) from None
+    except BaseException:
+        child = starting.result()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()  # until nobody is left who could write
+        raise
     return child.returncode, output

@@ -251,6 +251,20 @@ def test_processes_compile_once_and_without_locks_do_no_harm(script: Script, rea
     assert len(commands) in (2, 3)
 
 
+def test_a_thread_compiles_after_the_main_one_has_ended(real: str, folder: Path) -> None:
+    code = f"""
+import threading, time
+from graphc.backends.c.build import load
+def work():
+    while threading.main_thread().is_alive():
+        time.sleep(0.01)
+    print(load({SOURCE!r}, "p")["answer"]())
+threading.Thread(target=work).start()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("42\n", "")
+
+
 def test_an_interrupt_ends_the_compiler_and_leaves_nothing(script: Script, folder: Path, tmp_path: Path) -> None:
     started = tmp_path / "started"
     script(
