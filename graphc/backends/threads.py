@@ -11,7 +11,7 @@ __all__ = ["Threads", "thread_count"]
 
 
 class _Asked(threading.local):
-    """In the thread that a forked process starts with: the number of threads asked for, of which there is only one."""
+    """In a process that was forked: the number of threads that were asked for, where there is only one. 0: none was."""
 
     count = 0
 
@@ -44,7 +44,7 @@ class Threads:
 
 
 def _ask_for(count: int) -> None:
-    if _asked.count:
+    if _is_alone:  # in other threads of the child, too: a lock of OpenMP may have been held when it was forked
         _asked.count = count
     else:
         torch.set_num_threads(count)

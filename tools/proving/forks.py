@@ -95,7 +95,8 @@ def in_a_thread(program: graphc.Program, state: graphc.State) -> list[Array]:
     found: list[Array] = []
 
     def work() -> None:
-        torch.set_num_threads(2)
+        if program.backend == "c":  # torch itself would use them, and may hang
+            torch.set_num_threads(2)
         found.extend(call(program, state))
 
     thread = threading.Thread(target=work)
