@@ -35,6 +35,9 @@ ABI = 2
 
 _SHOWN_LINES = 20
 
+PATIENCE = 10.0
+"""Seconds in which a thread starts, if it does."""
+
 MANY = 1000
 """Files of a cache at which to look takes as long as a small compilation: from there on, one in sixteen makes room."""
 
@@ -223,16 +226,17 @@ def _run(command: list[str], room: Path, name: str) -> tuple[int, str]:
         else:
             starting.set_result(child)
 
-    threading.Thread(target=start).start()
     try:
+        threading.Thread(target=start).start()
         child = starting.result()
         output, _ = child.communicate()
     except OSError as error:
         raise CompileError(compose(name, f"{command[0]} cannot be run: {error.strerror}")) from None
     except BaseException:
-        child = starting.result()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()  # until nobody is left who could write
+        with contextlib.suppress(TimeoutError):  # the interrupt may have come before there was a thread
+            child = starting.result(PATIENCE)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()  # until nobody is left who could write
         raise
     return child.returncode, output

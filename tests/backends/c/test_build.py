@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -281,6 +282,24 @@ def test_an_interrupt_ends_the_compiler_and_leaves_nothing(script: Script, folde
     for child in map(int, started.read_text().split()):
         with pytest.raises(ProcessLookupError, match="No such process"):
             _wait_for(child)
+    assert list(folder.iterdir()) == []
+
+
+def test_an_interrupt_at_the_start_of_the_compiler_leaves_nothing(
+    script: Script, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, begin = tmp_path / "started", threading.Thread.start
+    script(f'echo "$$" > "{started}"; sleep 60')
+
+    def start(thread: threading.Thread) -> None:
+        begin(thread)
+        raise KeyboardInterrupt("while the thread starts")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(KeyboardInterrupt, match="while the thread starts"):
+        load(SOURCE, "p")
+    time.sleep(0.3)  # in which a compiler that was left running would begin
+    assert not started.exists() or not Path(f"/proc/{started.read_text().strip()}").exists()
     assert list(folder.iterdir()) == []
 
 
