@@ -139,6 +139,7 @@ def interrupted(body: Callable[[], None], delay: float, again: float | None) -> 
     sent: list[tuple[float, float]] = []
     is_inside, came_out = False, False
     heard: list[bool] = []
+    over = threading.Event()
     lost: list[object] = []  # Python drops what comes out of a finaliser
 
     def hear(number: int, frame: object) -> None:
@@ -153,6 +154,11 @@ def interrupted(body: Callable[[], None], delay: float, again: float | None) -> 
         if again is not None:
             time.sleep(again)
             os.kill(os.getpid(), signal.SIGINT)
+        while not over.wait(0.1):
+            if lost:  # whoever waits presses again
+                lost.clear()
+                sent[:] = [(time.monotonic(), time.process_time())]
+                os.kill(os.getpid(), signal.SIGINT)
 
     def run() -> None:
         nonlocal is_inside
@@ -172,6 +178,7 @@ def interrupted(body: Callable[[], None], delay: float, again: float | None) -> 
         except KeyboardInterrupt:
             came_out = True
         ended = time.monotonic(), time.process_time()
+        over.set()
         for _ in range(2):  # both interrupts may come at the very end of the body
             with contextlib.suppress(KeyboardInterrupt):
                 sender.join()
