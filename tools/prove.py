@@ -79,7 +79,7 @@ def _run(chosen: list[Proof], options: argparse.Namespace) -> int:
                 result = _prove(proof, options, progress)
                 if result.failures:
                     failed.append(proof.name)
-                elif options.record and result.count:
+                if options.record and result.count:
                     write({**read(), proof.name: result})
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here")

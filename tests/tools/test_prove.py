@@ -85,6 +85,7 @@ def test_results_stand_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     text = page.read_text(encoding="utf-8")
     assert "| 1 | `python tools/prove.py fine` | 4 cases, 12,000 things | 2026-11-22 | 0 | 5 min |\n" in text
     assert "| 1 | `python tools/prove.py other` | none of 4 cases | | | |\n" in text
+    assert "4 cases, 2 failed" in replace(result, failures=2).tried(FINE)
     assert "3 of 4 cases" in replace(result, count=3).tried(FINE)
     assert text.startswith("before\n")
     assert text.endswith("after\n")

@@ -38,13 +38,14 @@ class Result:
 
     def line(self, proof: Proof) -> str:
         """For a terminal."""
-        return f"{proof.name}: {self.tried(proof)}; {self.failures} failures; {_span(self.seconds)}"
+        return f"{proof.name}: {self.tried(proof)}; {_span(self.seconds)}"
 
     def tried(self, proof: Proof) -> str:
         """How many cases, of how many if these are not all, and what was counted in them."""
         counts = "".join(f", {count:,} {what}" for what, count in self.counts.items())
         whole = "" if self.count >= proof.full else f" of {proof.full:,}"
-        return f"{self.count:,}{whole} {proof.unit}{counts}"
+        failed = f", {self.failures:,} failed" if self.failures else ""
+        return f"{self.count:,}{whole} {proof.unit}{failed}{counts}"
 
 
 def read() -> dict[str, Result]:
