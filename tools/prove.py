@@ -1,6 +1,6 @@
 """Prove what graphc promises, at the figures of docs/promises.md.
 
-    python tools/prove.py                       # everything, which takes about three hours on two cores
+    python tools/prove.py                       # everything, which takes some hours on two cores
     python tools/prove.py --list                # what there is
     python tools/prove.py graphs cache-damage   # some of it
     python tools/prove.py graphs --seed 417 --count 1    # one case again, as a failure was reported

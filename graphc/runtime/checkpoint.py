@@ -20,9 +20,10 @@ from graphc.errors import CheckpointError, brief, one_line
 from graphc.files import check_plain_file, path_name, reason, replace_file
 from graphc.ir import Cell, Role
 from graphc.runtime.interrupt import DeferredInterrupt
+from graphc.state import State
 from graphc.types import DTYPES, Array, TensorType
 
-__all__ = ["Checkpoint", "checked_path", "copies", "read_checkpoint", "values_for", "write_checkpoint"]
+__all__ = ["Checkpoint", "checked_path", "copies", "put", "read_checkpoint", "values_for", "write_checkpoint"]
 
 FORMAT = "graphc checkpoint"
 VERSION = 1
@@ -42,12 +43,11 @@ _LISTED = 5
 class Checkpoint:
     """What a file has: tensors by role and name (the second of one name after the first), and the record of a run.
 
-    `is_state_dict` says that nothing tells more about the tensors than their names: all count as parameters.
+    Of a state dict, nothing tells more about the tensors than their names: all count as parameters.
     """
 
     path: str
     values: Mapping[tuple[Role, str], Sequence[Array]]
-    is_state_dict: bool
     record: Mapping[str, Any] | None = None
     tensors: Mapping[str, Array] | None = None
     """Those of the record."""
@@ -132,7 +132,7 @@ def read_checkpoint(path: object) -> Checkpoint:
     if problem:
         _fail(name, problem)
     if "graphc" not in metadata:
-        return Checkpoint(name, {(Role.PARAMETER, key): [value] for key, value in tensors.items()}, True)
+        return Checkpoint(name, {(Role.PARAMETER, key): [value] for key, value in tensors.items()})
     about = _about(name, metadata["graphc"])
     values: dict[tuple[Role, str], list[Array]] = {}
     for entry, role, label in about["cells"]:
@@ -143,7 +143,7 @@ def read_checkpoint(path: object) -> Checkpoint:
     if len(own) < len(tensors):
         stray = next(key for key in tensors if not key.startswith(_RECORD))
         _fail(name, f"has a tensor {brief(stray)}, of which its header says nothing")
-    return Checkpoint(name, values, False, about.get("fit"), own)
+    return Checkpoint(name, values, about.get("fit"), own)
 
 
 def _content(name: str) -> tuple[dict[str, str], dict[str, Array]]:
@@ -212,6 +212,13 @@ def values_for(checkpoint: Checkpoint, cells: Sequence[Cell], strict: bool = Tru
         if key in checkpoint.values
         for cell, value in zip(group, checkpoint.values[key], strict=True)
     }
+
+
+def put(values: Mapping[Cell, Array], state: State) -> None:
+    """Let `state` have `values`. Raises StateError while another call updates it."""
+    with DeferredInterrupt(), state.updating(frozenset(values)):
+        for cell, value in values.items():
+            state.read(cell).copy_(value)
 
 
 def _problems(checkpoint: Checkpoint, groups: Mapping[tuple[Role, str], list[Cell]], strict: bool) -> Iterator[str]:

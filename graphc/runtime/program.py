@@ -17,7 +17,7 @@ from graphc.ir import Graph
 from graphc.ir.elsewhere import PROGRAMS_ELSEWHERE, missing
 from graphc.ir.lazy import lazy
 from graphc.memory import MemoryPlan
-from graphc.runtime.checkpoint import copies, read_checkpoint, values_for, write_checkpoint
+from graphc.runtime.checkpoint import copies, put, read_checkpoint, values_for, write_checkpoint
 from graphc.runtime.form import Form
 from graphc.runtime.history import History
 from graphc.runtime.interrupt import DeferredInterrupt
@@ -232,10 +232,7 @@ class Program(Runner):
         another call updates the State.
         """
         state = self._checked(state)
-        values = values_for(read_checkpoint(path), self.declared.cells, strict)
-        with DeferredInterrupt(), state.updating(frozenset(values)):
-            for cell, value in values.items():
-                state.read(cell).copy_(value)
+        put(values_for(read_checkpoint(path), self.declared.cells, strict), state)
 
     @explained
     def evaluate(self, *data: object, batch_size: int | None = None, state: State | None = None) -> dict[str, float]:

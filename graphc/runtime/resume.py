@@ -20,6 +20,7 @@ from graphc.runtime.checkpoint import (
     Checkpoint,
     checked_path,
     copies,
+    put,
     read_checkpoint,
     values_for,
     write_checkpoint,
@@ -89,12 +90,6 @@ class Saver:
             write_checkpoint(self.path, copies(self.cells, self.state.read), record, tensors)
         self._due = time.monotonic() + self.every
 
-    def restored(self, values: Mapping[Cell, Array]) -> None:
-        """Let the State have `values`."""
-        with DeferredInterrupt(), self.state.updating(frozenset(values)):
-            for cell, value in values.items():
-                self.state.read(cell).copy_(value)
-
 
 def _numbers(values: Sequence[float]) -> Array:
     return torch.tensor(values, dtype=torch.float64, device="cpu")
@@ -122,6 +117,8 @@ def saver_for(
         raise InputError(f"fit: checkpoint is a path, not {brief(path)}")
     if isinstance(every, bool) or not isinstance(every, (int, float)) or not every >= 0:
         raise InputError(f"fit: checkpoint_every is a number of seconds, 0 or more, not {brief(every)}")
+    if not isinstance(resume, bool):
+        raise InputError(f"fit: resume is True or False, not {brief(resume)}")
     name = checked_path(name)
     try:
         check_writable(name)
@@ -184,7 +181,7 @@ def _restore(saver: Saver, checkpoint: Checkpoint, most_epochs: int, scalars: in
     history = saver.history
     history.metrics = {name: means[i * epochs : (i + 1) * epochs] for i, name in enumerate(names)}
     history.seconds, history.steps = seconds, steps
-    saver.restored(values)
+    put(values, saver.state)
 
 
 _OTHER = "{0} is {2} here, and {1} in the run that it has. Use the same, or start another run with another path"

@@ -327,6 +327,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_training(
     [
         ({"resume": True}, "resume=True goes on with the run of a file; name it with checkpoint=path"),
         ({"checkpoint": 3}, "checkpoint is a path, not 3"),
+        ({"checkpoint": "x", "resume": "yes"}, "resume is True or False, not 'yes'"),
         ({"checkpoint": ""}, "checkpoint is a path, not ''"),
         ({"checkpoint": "x", "checkpoint_every": -1}, "checkpoint_every is a number of seconds, 0 or more, not -1"),
         ({"checkpoint": "x", "checkpoint_every": "1"}, "checkpoint_every is a number of seconds"),
