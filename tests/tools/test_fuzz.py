@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,7 +31,7 @@ from tools.fuzzing import ways
 from tools.fuzzing.build import SAMPLES
 from tools.fuzzing.cases import Case, build
 from tools.fuzzing.holding import hold
-from tools.fuzzing.judge import Mismatch
+from tools.fuzzing.judge import Expected, Mismatch, Noise
 from tools.fuzzing.reproduce import ending, printed
 from tools.fuzzing.shrink import Failure, failure_of, shrink
 from tools.fuzzing.trial import Trial
@@ -201,3 +202,13 @@ def test_outputs_that_are_not_the_callers_are_found() -> None:
         hold(case, Kept(case, writes=False))  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match="an input was written"):
         hold(case, Kept(case, writes=True))  # type: ignore[arg-type]
+
+
+def test_the_same_number_again_and_again_may_round_alike() -> None:
+    """Added in turn, its roundings do not cancel; noise that knows of no repetition expects them to."""
+    x = torch.full((1000,), 0.1, dtype=torch.float64)
+    in_turn = torch.from_numpy(np.cumsum(x.numpy())[-1:]).sum()
+    value, apart, alike = x.sum(), [Noise(k).shake(x).sum() for k in range(4)], Noise(0, alike=True).shake(x).sum()
+    Expected.of([value, *apart, alike]).compare(in_turn, "the sum")
+    with pytest.raises(Mismatch, match="differs in 1 of 1"):
+        Expected.of([value, *apart]).compare(in_turn, "the sum")

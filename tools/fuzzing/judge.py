@@ -4,7 +4,8 @@ A compiled program may round differently: it fuses, reassociates sums, computes 
 move a result depends on the graph. So the judge evaluates the graph several times, with every rounding moved at random
 by a few units in the last place, and allows a multiple of what that changes. Where a comparison flips or an
 integer changes under such noise, the element has no single right value and is not compared. Noise makes equal numbers
-different, but hardly ever the other way round; so in one evaluation, numbers that are nearly equal are equal.
+different, but hardly ever the other way round; so in one evaluation, numbers that are nearly equal are equal. And
+roundings do not cancel where a sum adds the same number again and again; so in another, equal numbers move alike.
 """
 
 from __future__ import annotations
@@ -35,7 +36,6 @@ __all__ = [
 ]
 
 Array = torch.Tensor
-NOISY_RUNS = 4
 UNITS = 4.0
 """Noise, in units of the last place: pointwise functions of torch are mostly right to 1, vectorised ones to 4."""
 ROOM = 16.0
@@ -107,17 +107,26 @@ def same_bits(actual: Array, expected: Array, what: str) -> None:
 
 
 class Noise:
-    """Moves floating numbers by a few units in the last place; with `levels`, comparisons take near ones for equal."""
+    """Moves floating numbers by a few units in the last place.
 
-    def __init__(self, seed: int, *, levels: bool) -> None:
+    With `levels`, comparisons take near ones for equal; with `alike`, equal numbers of one tensor move alike, and as
+    far as any.
+    """
+
+    def __init__(self, seed: int, *, levels: bool = False, alike: bool = False) -> None:
         self.generator = torch.Generator().manual_seed(seed)
         self.levels = levels
+        self.alike = alike
 
     def shake(self, x: Array) -> Array:
         if not x.dtype.is_floating_point:
             return x
         units = UNITS * torch.finfo(x.dtype).eps
-        return torch.empty(x.shape, dtype=x.dtype).uniform_(1 - units, 1 + units, generator=self.generator).mul_(x)
+        if not self.alike:
+            return torch.empty(x.shape, dtype=x.dtype).uniform_(1 - units, 1 + units, generator=self.generator).mul_(x)
+        values, where = x.detach().unique(return_inverse=True)
+        signs = torch.randint(2, values.shape, dtype=x.dtype, generator=self.generator).mul_(2).sub_(1)
+        return (1 + units * signs)[where] * x
 
 
 def evaluate(
@@ -189,7 +198,8 @@ def _levelled(operands: Sequence[Array]) -> Sequence[Array]:
 
 
 def noises(seed: int) -> list[Noise | None]:
-    return [None, *(Noise(seed + i, levels=i == 0) for i in range(NOISY_RUNS))]
+    kinds: Sequence[dict[str, bool]] = ({"levels": True}, {"alike": True}, {}, {})
+    return [None, *(Noise(seed + i, **kind) for i, kind in enumerate(kinds))]
 
 
 def expect(

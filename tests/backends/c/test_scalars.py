@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
 import torch
 
 import graphc
@@ -26,3 +29,19 @@ def test_integers_wrap_around_where_the_compiler_knows_more() -> None:
     expected = [wrapped, wrapped, wrapped, wrapped, wrapped[0]]
     for actual, each in zip(program(torch.tensor([True])), expected, strict=True):
         assert_same(actual, each, bits=True)
+
+
+def test_casts_on_the_widest_vectors_without_optimisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gcc 12 ended with an internal error on the upper half of 16 integers."""
+    monkeypatch.setenv("GRAPHC_CFLAGS", "-O0")
+    monkeypatch.setenv("GRAPHC_VECTOR_BYTES", "64")
+    dtypes = (torch.int32, torch.float64, torch.float32, torch.int64, torch.uint8, torch.bool)
+    pairs = list(itertools.permutations(dtypes, 2))
+    symbols = {dtype: graphc.placeholder(f"x{k}", ("n",), dtype) for k, dtype in enumerate(dtypes)}
+    casts = [symbols[source].to(dtype) for source, dtype in pairs]
+    outputs = [x if x.dtype is torch.bool else x + x for x in casts]
+    arrays = {dtype: (torch.arange(37) % 7).to(dtype) for dtype in dtypes}
+    results = graphc.compile(list(symbols.values()), outputs, backend="c")(*arrays.values())
+    for (source, dtype), result in zip(pairs, results, strict=True):
+        x = arrays[source].to(dtype)
+        assert_same(result, x if dtype is torch.bool else x + x, f"{source} to {dtype}", bits=True)
