@@ -140,7 +140,7 @@ def was_given(graph: Graph, node: Node, value: Array) -> NonFiniteError:
         remedy = "no operation of this step made it: it was assigned or loaded, or came from a step without the check"
     subject = given_name(node) or f"constant {_type(value)}"
     message = compose(subject, problem, where=_place(node), remedy=remedy)
-    lines = [f"value {_statistics(value)}"]
+    lines = [f"value: {_statistics(value)}"]
     return NonFiniteError("\n  ".join([message, *lines]), index, isinstance(node.op, Placeholder))
 
 

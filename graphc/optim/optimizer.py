@@ -33,6 +33,9 @@ _ELSEWHERE = {
 }
 
 
+# What people set because others call it so: here it would be one more attribute, without effect.
+_UNDER_OTHER_NAMES = {"betas": ("beta1", "beta2"), "learning_rate": ("lr",)}
+
 _OPTIONS = ("momentum", "weight_decay", "dampening")
 """What is left out of the graph if it is 0."""
 
@@ -80,6 +83,9 @@ class Optimizer:
         if name in _OPTIONS and name in vars(self) and value is not None and not isinstance(value, Variable):
             problem = f"{type(self).__name__}: {name!r} was 0 when the optimizer was made, and is in no program"
             raise AttributeError(f"{problem}. Make the optimizer with {name}={brief(value)}")
+        if name in _UNDER_OTHER_NAMES:
+            ways = " and ".join(f"optimizer.{each}.value" for each in _UNDER_OTHER_NAMES[name])
+            raise AttributeError(f"graphc.optim.{type(self).__name__} has no {name!r}: set {ways}")
         super().__setattr__(name, value)
 
     @explained

@@ -171,7 +171,7 @@ class Program(Runner):
         on_epoch: Callable[[Epoch], object] | None = None,
         progress: bool | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
-        checkpoint_every: float = 60.0,
+        checkpoint_every: float | None = None,
         resume: bool = False,
     ) -> History:
         """Run the program over `data`, batch by batch, `epochs` times; returns the means of each epoch.
@@ -184,10 +184,10 @@ class Program(Runner):
         None means if standard error is a terminal. Ctrl-C ends the run between two steps.
         Outputs that are not scalars are computed but not recorded.
 
-        `checkpoint` is a file that gets everything needed to go on: every `checkpoint_every` seconds, on Ctrl-C (after
-        `on_epoch`, if an epoch has just ended), and at the end. With `resume`, a run whose file is there goes on where
-        it was, in the middle of an epoch too, and ends with the bits that it would have had; `epochs` may be larger
-        than before. Raises InputError, StateError and CheckpointError.
+        `checkpoint` is a file that gets everything needed to go on: every `checkpoint_every` seconds (60 if None), on
+        Ctrl-C (after `on_epoch`, if an epoch has just ended), and at the end. With `resume`, a run whose file is there
+        goes on where it was, in the middle of an epoch too, and ends with the bits that it would have had; `epochs` may
+        be larger than before. Raises InputError, StateError and CheckpointError.
         """
         state = self._checked(state)
         saving = None
@@ -195,6 +195,8 @@ class Program(Runner):
             saving = partial(saver_for, checkpoint, checkpoint_every, resume, self.declared, state)
         elif resume:
             raise InputError("fit: resume=True goes on with the run of a file; name it with checkpoint=path")
+        elif checkpoint_every is not None:
+            raise InputError("fit: checkpoint_every says when a file is written; name it with checkpoint=path")
         return fit(
             self,
             data,

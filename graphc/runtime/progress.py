@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from graphc.errors import one_line
+from graphc.errors import InputError, brief, one_line
 
 __all__ = ["Reporter", "progress_bar", "sweep_bar"]
 
@@ -25,7 +25,7 @@ class Reporter(Protocol):
 @contextmanager
 def progress_bar(epochs: int, show: bool | None) -> Iterator[Reporter]:
     """A bar on standard error; with `show` None, only if that is a terminal."""
-    if not (sys.stderr.isatty() if show is None else show):
+    if not _is_shown(show):
         yield lambda epoch, metrics: None
         return
     from rich.console import Console
@@ -59,7 +59,7 @@ def progress_bar(epochs: int, show: bool | None) -> Iterator[Reporter]:
 @contextmanager
 def sweep_bar(runs: int, work: float, show: bool | None) -> Iterator[Callable[[int, float], None]]:
     """A bar for many runs, as `progress_bar` is for one. It is told how many are over, and how much work is done."""
-    if not (sys.stderr.isatty() if show is None else show):
+    if not _is_shown(show):
         yield lambda runs, work: None
         return
     from rich.console import Console
@@ -82,3 +82,11 @@ def sweep_bar(runs: int, work: float, show: bool | None) -> Iterator[Callable[[i
             progress.refresh()
 
         yield report
+
+
+def _is_shown(show: object) -> bool:
+    if show is None:
+        return sys.stderr.isatty()
+    if not isinstance(show, bool):
+        raise InputError(f"fit: progress is True, False or None, not {brief(show)}")
+    return show

@@ -34,6 +34,9 @@ __all__ = ["Saver", "saver_for"]
 
 _T = TypeVar("_T")
 
+EVERY = 60.0
+"""Seconds from one checkpoint to the next, where nobody says."""
+
 _CHUNK = 1 << 24
 """Bytes of data that are hashed at a time."""
 
@@ -97,7 +100,7 @@ def _numbers(values: Sequence[float]) -> Array:
 
 def saver_for(
     path: object,
-    every: float,
+    every: float | None,
     resume: bool,
     declared: Graph,
     state: State,
@@ -115,6 +118,8 @@ def saver_for(
     name = path_name(path)
     if name is None:
         raise InputError(f"fit: checkpoint is a path, not {brief(path)}")
+    if every is None:
+        every = EVERY
     if isinstance(every, bool) or not isinstance(every, (int, float)) or not every >= 0:
         raise InputError(f"fit: checkpoint_every is a number of seconds, 0 or more, not {brief(every)}")
     if not isinstance(resume, bool):

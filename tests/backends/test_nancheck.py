@@ -169,7 +169,7 @@ def test_a_parameter_is_named() -> None:
     state = program.new_state()
     state["2.bias"][0] = float("nan")
     with pytest.raises(
-        NonFiniteError, match=r"^parameter '2\.bias': has NaN at \[0\] before the step; .*\n  value 1 is NaN$"
+        NonFiniteError, match=r"^parameter '2\.bias': has NaN at \[0\] before the step; .*\n  value: 1 is NaN$"
     ):
         program(*data(), state=state)
 

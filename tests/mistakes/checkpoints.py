@@ -202,6 +202,11 @@ def fit_writes_checkpoints_in_negative_time() -> object:
         return trainer().fit(x, y, batch_size=4, epochs=1, checkpoint=path, checkpoint_every=-1)
 
 
+@raised("checkpoint_every", "file", "checkpoint=path")
+def fit_writes_checkpoints_nowhere() -> object:
+    return trainer().fit(x, y, batch_size=4, epochs=1, checkpoint_every=2.0)
+
+
 # Values that are not finite -------------------------------------------------------------------------------------------
 
 

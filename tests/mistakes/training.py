@@ -282,6 +282,16 @@ def learning_rate_of_an_optimizer_is_assigned() -> object:
     sgd.lr = 0.01  # type: ignore[assignment]
 
 
+@raised("learning_rate", "SGD", "optimizer.lr.value", AttributeError)
+def learning_rate_is_set_by_another_name() -> object:
+    sgd.learning_rate = 0.01  # type: ignore[attr-defined]
+
+
+@raised("betas", "Adam", "optimizer.beta1.value & optimizer.beta2.value", AttributeError)
+def betas_are_set_as_one() -> object:
+    optim.Adam(net.parameters()).betas = (0.8, 0.9)  # type: ignore[attr-defined]
+
+
 @raised("momentum & SGD", "was 0", "momentum=0.9", AttributeError)
 def option_of_an_optimizer_is_assigned() -> object:
     sgd.momentum = 0.9  # type: ignore[assignment]
@@ -535,6 +545,11 @@ def run_of_a_sweep_fails() -> object:
 
     runs = [graphc.Run(program, x, y, batch_size=8, epochs=1, seed=seed) for seed in (0, 1)]
     return graphc.Sweep(runs, keep=keep).fit(workers=1, progress=False)
+
+
+@raised("fit & progress", "'no'", "True & False & None")
+def progress_is_a_word() -> object:
+    return program.fit(x, y, batch_size=8, epochs=1, progress="no")  # type: ignore[arg-type]
 
 
 @raised("History | history & accuracy", "accuracy & loss", "there are | has", KeyError)

@@ -326,6 +326,7 @@ def test_a_path_that_cannot_be_written_is_refused_before_training(
     ("options", "match"),
     [
         ({"resume": True}, "resume=True goes on with the run of a file; name it with checkpoint=path"),
+        ({"checkpoint_every": 60.0}, "checkpoint_every says when a file is written; name it with checkpoint=path"),
         ({"checkpoint": 3}, "checkpoint is a path, not 3"),
         ({"checkpoint": "x", "resume": "yes"}, "resume is True or False, not 'yes'"),
         ({"checkpoint": ""}, "checkpoint is a path, not ''"),
