@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -97,6 +98,44 @@ class Clamp(Unary):
 
 
 @dataclass(frozen=True)
+class ClampBetween(Pointwise):
+    """x limited to [min, max], which are operands: max where they cross, NaN if any is.
+
+    Gradients pass to the one that is chosen, as in torch; where the limits are equal, to x or to none.
+    """
+
+    torch = TorchCall(torch.clamp, alias=(0,))
+
+    def infer(self, x: TensorType, low: TensorType, high: TensorType) -> TensorType:
+        if not x.dtype is low.dtype is high.dtype:
+            raise DTypeError(f"dtypes differ, {', '.join(dtype_name(each.dtype) for each in (x, low, high))}")
+        if x.dtype is torch.bool:
+            raise DTypeError("is not defined for bool")
+        return x
+
+    def eval(self, x: Array, low: Array, high: Array) -> Array:
+        return torch.clamp(x, low, high)
+
+    def at(self, i: tuple[Expr, ...], x: Operand, low: Operand, high: Operand) -> Expr:
+        return call("minimum", call("maximum", x[i], low[i]), high[i])
+
+    def vjp(self, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, low, high = y.inputs
+        return (
+            g.where(x >= low, 0.0).where(x <= high, 0.0),
+            g.where(x < low, 0.0).where(low < high, 0.0),
+            g.where(x > high, g.where(high < low, 0.0)),
+        )
+
+    @classmethod
+    def samples(cls) -> Iterable[Sample]:
+        for shape in ((3, 5), (), (0, 2)):
+            yield Sample(cls(), (Arg(shape), Arg(shape, low=-1.5, high=0.5), Arg(shape, low=-0.5, high=1.5)))
+        yield Sample(cls(), tuple(Arg((4, 5), integer=True) for _ in range(3)))
+        yield Sample(cls(), tuple(Arg((6,), torch.int64, -5, 5) for _ in range(3)))
+
+
+@dataclass(frozen=True)
 class Where(Pointwise):
     """x where the condition holds, else y."""
 
@@ -147,15 +186,18 @@ def clamp(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None =
     limits = [limit for limit in (min, max) if limit is not None]
     base, *_ = operands("clamp", x, *limits, wraps=False)
     if all(isinstance(limit, (int, float)) for limit in limits):
-        low, high = (limit if limit is None else torch.tensor(limit, dtype=base.dtype).item() for limit in (min, max))
+        low, high = (
+            limit if limit is None else torch.tensor(limit, dtype=base.dtype, device="cpu").item()
+            for limit in (min, max)
+        )
         return apply(Clamp(low, high), base)
-    if min is not None:
-        base, limit = operands("clamp", base, min)
-        base = where(base < limit, limit, where(limit == limit, base, limit))
-    if max is not None:
-        base, limit = operands("clamp", base, max)
-        base = where(base > limit, limit, where(limit == limit, base, limit))
-    return base
+    if min is not None and max is not None:
+        return apply(ClampBetween(), *operands("clamp", base, min, max))
+    base, limit = operands("clamp", base, *limits)
+    beyond, within = (base < limit, base >= limit) if max is None else (base > limit, base <= limit)
+    if base.dtype.is_floating_point:  # which may be neither, and then passes no gradient
+        base = where(within, base, math.nan)
+    return where(beyond, limit, base)
 
 
 @function

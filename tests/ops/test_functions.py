@@ -17,7 +17,7 @@ import graphc
 from graphc import DTypeError
 from graphc.ir import FUNCTIONS, Tensor
 from graphc.types import DTYPES
-from tests.judge import Array, label_of, same_as_torch, special_values
+from tests.judge import Array, assert_same, label_of, same_as_torch, special_values
 from tests.ops import cases
 from tests.ops.cases import BINARY, OPERATORS, UNARY, torchs
 
@@ -129,6 +129,24 @@ def test_special_values(dtype: torch.dtype) -> None:
     clamped = [(label_of("clamp", *case), graphc.clamp, torch.clamp, case) for case in limits]
     chosen = [("where special", graphc.where, torch.where, (a > b, a, b))]
     same_as_torch([*unary, *binary, *numbers, *clamped, *chosen])
+
+
+def test_gradients_of_clamp_between_tensors() -> None:
+    """Ties, crossed limits and NaN; where the limits are equal, torch gives the gradient to x or to none."""
+    values = [-1.0, 0.0, 1.0, 2.0, float("nan"), float("inf"), float("-inf")]
+    x, low, high = (torch.tensor(column, dtype=torch.float64) for column in zip(*itertools.product(values, repeat=3)))
+    for limits in ({"min": low}, {"max": high}, {"min": low, "max": high}):
+        arrays = [each.clone().requires_grad_() for each in (x, *limits.values())]
+        weights = torch.arange(1.0, 1.0 + x.numel(), dtype=torch.float64)
+        value = torch.clamp(arrays[0], **dict(zip(limits, arrays[1:])))
+        expected = torch.autograd.grad(value, arrays, weights)
+        symbols = [graphc.placeholder(name, (x.numel(),), torch.float64) for name in ("x", *limits)]
+        result = graphc.clamp(symbols[0], **dict(zip(limits, symbols[1:])))
+        found = graphc.compile(
+            symbols, graphc.grad((result * graphc.constant(weights)).sum(), symbols), backend="reference"
+        )(*(each.detach() for each in arrays))
+        for name, actual, wanted in zip(("x", *limits), found, expected, strict=True):
+            assert_same(actual, wanted, f"the gradient of {name} with {list(limits)}")
 
 
 METHODS = [name for name in FUNCTIONS if hasattr(Tensor, name) and name not in {"where", "constant"}]

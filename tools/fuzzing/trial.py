@@ -38,7 +38,7 @@ ASPECTS = ("backends", "passes", "reuse", "held")
 """What may be tried: each backend against eager; passes, rules and patterns on and off; reuse of memory on and off, and
 poisoned; outputs that are held and inputs that are left alone."""
 
-FLAGS = ("-O0", "-O0", "-O1", "")
+FLAGS = ("-O0", "-O1", "", "")
 """For the C compiler, by turns: it takes several times longer to optimise, and what graphc generates is the same."""
 
 

@@ -50,8 +50,13 @@ class _Hash:
     def add(self, *values: object) -> None:
         for value in values:
             if isinstance(value, torch.Tensor):
-                self.digest.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+                self.digest.update(_bytes(value))
             self.digest.update(str(value.shape if isinstance(value, torch.Tensor) else value).encode())
+
+
+def _bytes(value: Array) -> bytes:
+    """In order. The copy is for tensors of one element, which count as contiguous whatever their stride."""
+    return value.detach().clone(memory_format=torch.contiguous_format).reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def moved(value: Array, offset: int) -> Array:

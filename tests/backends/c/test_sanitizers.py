@@ -12,7 +12,10 @@ import pytest
 from tools.proving.memory_safety import confined, sanitized
 
 PROGRAM = """
+import math
 import sys
+import torch
+import graphc
 from graphc.backends.c.writer import Writer
 from tests.backends.c import test_native as native
 
@@ -28,6 +31,12 @@ program = native.training(widths, "c")
 for n in (0, 1, 5, 25):
     program(*native.batch(n, widths))
 program.fit(*native.batch(53, widths), batch_size=7, epochs=3)
+extremes = torch.tensor([0.0, 1e-40, 1e-300, 0.3, 1.0, 88.0, 3e38, 1e300, math.inf, math.nan], dtype=torch.float64)
+for dtype in (torch.float32, torch.float64):
+    x = graphc.placeholder("x", ("n",), dtype)
+    names = ("cos", "erf", "exp", "floor", "log", "log1p", "sigmoid", "sin", "sqrt", "tanh")
+    outputs = [getattr(graphc, name)(x) for name in names] + [x.pow(2.5), graphc.elu(x), graphc.logsumexp(x, 0)]
+    graphc.compile([x], outputs, backend="c")(torch.cat([extremes, -extremes]).to(dtype))
 print("done")
 """
 

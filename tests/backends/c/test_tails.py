@@ -46,6 +46,24 @@ def test_reductions_of_rows_of_any_length() -> None:
     same_as_reference([*inputs, line], outputs, calls)
 
 
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64, torch.bool])
+def test_sums_of_rows_of_integers(dtype: torch.dtype) -> None:
+    """gcc 12 mixed up the terms of four sums at a time, of the types that are narrower than the sum."""
+    widths = (1, 7, 8, 9, 16, 17, 33, 64, 65)
+    inputs = [graphc.placeholder(f"x{width}", ("n", width), dtype) for width in widths]
+    fixed = graphc.placeholder("fixed", (3, 17), dtype)
+    outputs = [y for x in (*inputs, fixed) for y in (x.sum(1), x.sum(), x.sum(0))]
+    if dtype is not torch.bool:
+        outputs += [y for x in (*inputs, fixed) for y in (x @ x.T, x @ x[0], (x * x).sum(1))]
+    generator = torch.Generator().manual_seed(0)
+    low = 0 if dtype in (torch.uint8, torch.bool) else -100
+    arrays = [
+        torch.randint(low, 2 if dtype is torch.bool else 100, (3, width), generator=generator).to(dtype)
+        for width in (*widths, 17)
+    ]
+    same_as_reference([*inputs, fixed], outputs, [arrays, [*(x[:1] for x in arrays[:-1]), arrays[-1]]])
+
+
 def test_extremes_of_rows() -> None:
     """Rows of nothing but an infinity, and with NaN in any place."""
     x, y = graphc.placeholder("x", (20, 19)), graphc.placeholder("y", ("n",), torch.float64)

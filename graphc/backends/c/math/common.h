@@ -76,7 +76,7 @@ static inline vecf floor_vecf(vecf x) {
  * four the negative. */
 static inline vecf turned_sine_vecf(vecf x, veci further) {
   vecf turned = quarters_vecf(abs_vecf(x)), r = unturned_vecf(abs_vecf(x), turned);
-  vecu quarter = (vecu)bits_vecf(turned) + (vecu)further;
+  vecu quarter = words_vecf(turned) + (vecu)further;
   veci odd = (veci)(quarter << (int)(8 * sizeof(elem) - 1)) >> (int)(8 * sizeof(elem) - 1);
   veci sign = (veci)(quarter << (int)(8 * sizeof(elem) - 2)) & bits_vecf(splat_vecf(-0.0));
   return from_bits_veci(bits_vecf(select_vecf(odd, near_cos_vecf(r), near_sin_vecf(r))) ^ sign);
@@ -132,7 +132,7 @@ static inline vecf log_vecf(vecf x) { return log_of_parts_vecf(exponent_vecf(x),
 static inline vecf log1p_vecf(vecf x) {
   vecf one = splat_vecf(1), u = x + one, m = mantissa_vecf(u);
   vecf lost = greatest_vecf(x - (u - one), -one);
-  vecf down = greatest_vecf(from_bits_veci(bits_vecf(one) - (bits_vecf(u) - bits_vecf(m))), splat_vecf(0));
+  vecf down = greatest_vecf(from_bits_veci((veci)(words_vecf(one) - (words_vecf(u) - words_vecf(m)))), splat_vecf(0));
   return copysign_vecf(log_of_parts_vecf(exponent_vecf(u), muladd_vecf(lost, down, m - one)), x);
 }
 

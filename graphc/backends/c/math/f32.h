@@ -13,12 +13,12 @@ Errors over all numbers, in units in the last place, where products and sums are
 
 /* 2^n for -127 <= n <= 128: the sum has n where its shift puts the exponent. */
 static inline vecf power_of_two_vecf(vecf n) {
-  return from_bits_veci((veci)((vecu)bits_vecf(n + splat_vecf(0x1.8p23 + 127)) << 23));
+  return from_bits_veci((veci)(words_vecf(n + splat_vecf(0x1.8p23 + 127)) << 23));
 }
 
 /* p 2^n for -254 <= n <= 254, in two steps: the second may round to a denormal number or give infinity. */
 static inline vecf scale_vecf(vecf p, vecf n) {
-  vecu e = (vecu)(bits_vecf(n + splat_vecf(0x1.8p23 + 254)) - bits_vecf(splat_vecf(0x1.8p23))), half = e >> 1;
+  vecu e = words_vecf(n + splat_vecf(0x1.8p23 + 254)) - words_vecf(splat_vecf(0x1.8p23)), half = e >> 1;
   return p * from_bits_veci((veci)(half << 23)) * from_bits_veci((veci)((e - half) << 23));
 }
 
@@ -89,15 +89,15 @@ static inline vecf log_erfc_vecf(vecf x) {
  * numbers below 0 is NaN, and the logarithm of all of them comes out right. */
 static inline vecf mantissa_vecf(vecf x) {
   vecf y = select_vecf(lt_vecf(x, splat_vecf(0x1p-126)), x * splat_vecf(0x1p24), x);
-  veci start = bits_vecf(splat_vecf(0.75)), m = (bits_vecf(y) - start) & splat_veci(0x7fffff);
-  return select_vecf(ge_vecf(x, splat_vecf(0)), from_bits_veci(m + start), splat_vecf(__builtin_nanf("")));
+  vecu start = words_vecf(splat_vecf(0.75)), m = (words_vecf(y) - start) & (vecu)splat_veci(0x7fffff);
+  return select_vecf(ge_vecf(x, splat_vecf(0)), from_bits_veci((veci)(m + start)), splat_vecf(__builtin_nanf("")));
 }
 
 /* The biased exponent is made a number by putting it behind a large one's point. */
 static inline vecf exponent_vecf(vecf x) {
   veci denormal = lt_vecf(x, splat_vecf(0x1p-126));
   vecf y = select_vecf(denormal, x * splat_vecf(0x1p24), x);
-  vecu e = (vecu)(bits_vecf(y) - bits_vecf(splat_vecf(0.75)) + bits_vecf(splat_vecf(1))) >> 23;
+  vecu e = (words_vecf(y) - words_vecf(splat_vecf(0.75)) + words_vecf(splat_vecf(1))) >> 23;
   vecf bias = select_vecf(denormal, splat_vecf(0x1p23 + 151), splat_vecf(0x1p23 + 127));
   vecf k = from_bits_veci((veci)e | bits_vecf(splat_vecf(0x1p23))) - bias;
   k = select_vecf(lt_vecf(x, splat_vecf(__builtin_inff())), k, x);

@@ -9,12 +9,12 @@ Errors over some million numbers of all sizes, in units in the last place, as in
 
 /* 2^n for -1023 <= n <= 1024: the sum has n where its shift puts the exponent. */
 static inline vecf power_of_two_vecf(vecf n) {
-  return from_bits_veci((veci)((vecu)bits_vecf(n + splat_vecf(0x1.8p52 + 1023)) << 52));
+  return from_bits_veci((veci)(words_vecf(n + splat_vecf(0x1.8p52 + 1023)) << 52));
 }
 
 /* p 2^n for -2046 <= n <= 2046, in two steps: the second may round to a denormal number or give infinity. */
 static inline vecf scale_vecf(vecf p, vecf n) {
-  vecu e = (vecu)(bits_vecf(n + splat_vecf(0x1.8p52 + 2046)) - bits_vecf(splat_vecf(0x1.8p52))), half = e >> 1;
+  vecu e = words_vecf(n + splat_vecf(0x1.8p52 + 2046)) - words_vecf(splat_vecf(0x1.8p52)), half = e >> 1;
   return p * from_bits_veci((veci)(half << 52)) * from_bits_veci((veci)((e - half) << 52));
 }
 
@@ -98,15 +98,15 @@ static inline vecf log_erfc_vecf(vecf x) {
  * numbers below 0 is NaN, and the logarithm of all of them comes out right. */
 static inline vecf mantissa_vecf(vecf x) {
   vecf y = select_vecf(lt_vecf(x, splat_vecf(0x1p-1022)), x * splat_vecf(0x1p54), x);
-  veci start = bits_vecf(splat_vecf(0.75)), m = (bits_vecf(y) - start) & splat_veci(0xfffffffffffff);
-  return select_vecf(ge_vecf(x, splat_vecf(0)), from_bits_veci(m + start), splat_vecf(__builtin_nanf("")));
+  vecu start = words_vecf(splat_vecf(0.75)), m = (words_vecf(y) - start) & (vecu)splat_veci(0xfffffffffffff);
+  return select_vecf(ge_vecf(x, splat_vecf(0)), from_bits_veci((veci)(m + start)), splat_vecf(__builtin_nanf("")));
 }
 
 /* The biased exponent is made a number by putting it behind a large one's point. */
 static inline vecf exponent_vecf(vecf x) {
   veci denormal = lt_vecf(x, splat_vecf(0x1p-1022));
   vecf y = select_vecf(denormal, x * splat_vecf(0x1p54), x);
-  vecu e = (vecu)(bits_vecf(y) - bits_vecf(splat_vecf(0.75)) + bits_vecf(splat_vecf(1))) >> 52;
+  vecu e = (words_vecf(y) - words_vecf(splat_vecf(0.75)) + words_vecf(splat_vecf(1))) >> 52;
   vecf bias = select_vecf(denormal, splat_vecf(0x1p52 + 1077), splat_vecf(0x1p52 + 1023));
   vecf k = from_bits_veci((veci)e | bits_vecf(splat_vecf(0x1p52))) - bias;
   k = select_vecf(lt_vecf(x, splat_vecf(__builtin_inff())), k, x);

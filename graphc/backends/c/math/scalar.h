@@ -9,6 +9,8 @@ static inline veci bits_vecf(vecf x) {
   return u.i;
 }
 
+static inline vecu words_vecf(vecf x) { return (vecu)bits_vecf(x); }
+
 static inline vecf from_bits_veci(veci x) {
   union { veci i; vecf f; } u = {.i = x};
   return u.f;

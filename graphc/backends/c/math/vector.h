@@ -6,6 +6,9 @@ static inline veci splat_veci(elei c) { return c - (veci){0}; }
 
 static inline veci bits_vecf(vecf x) { return (veci)x; }
 
+/* For arithmetic, which wraps around. */
+static inline vecu words_vecf(vecf x) { return (vecu)x; }
+
 static inline vecf from_bits_veci(veci x) { return (vecf)x; }
 
 static inline veci eq_vecf(vecf a, vecf b) { return a == b; }
