@@ -116,7 +116,9 @@ def __getattr__(name: str) -> object:
     """Drawing is half of all modules, and most programs draw nothing: it is loaded when it is first asked for."""
     if name == "viz":
         return importlib.import_module("graphc.viz")
-    raise missing("module 'graphc'", name, __all__, FUNCTIONS_ELSEWHERE)
+    parts = {"nn": nn.__all__, "optim": optim.__all__}
+    inside = {each: f"use graphc.{part}.{each}" for part, names in parts.items() for each in names}
+    raise missing("module 'graphc'", name, __all__, {**inside, **FUNCTIONS_ELSEWHERE})
 
 
 __all__ = [

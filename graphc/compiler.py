@@ -38,8 +38,9 @@ from graphc.runtime import Program, Stage
 from graphc.runtime.form import Form
 from graphc.schedule import schedule, schedule_kernels
 from graphc.state import Variable
+from graphc.types import as_index
 
-__all__ = ["BACKENDS", "compile"]
+__all__ = ["BACKENDS", "asked_for", "compile"]
 
 BACKENDS = ("c", "torch", "reference")
 
@@ -73,17 +74,19 @@ def compile(
     Raises CompileError.
     """
     _check_backend(backend)
-    _check_threads(threads)
+    threads = _checked_threads(threads)
+    updates = {} if updates is None else updates
+    _check_updates(updates)
     if training is None:
         training = bool(updates)
     elif not isinstance(training, bool):
         raise CompileError(f"compile: training is True, False or None, not {brief(training)}")
     if nancheck is None:
-        nancheck = _asked_for("GRAPHC_NANCHECK")
+        nancheck = asked_for("GRAPHC_NANCHECK")
     elif not isinstance(nancheck, bool):
         raise CompileError(f"compile: nancheck is True, False or None, not {brief(nancheck)}")
     with collector_paused():
-        return _compile(inputs, outputs, updates or {}, backend, threads, training, nancheck)
+        return _compile(inputs, outputs, updates, backend, threads, training, nancheck)
 
 
 def _compile(
@@ -182,12 +185,26 @@ def _check_backend(backend: str) -> None:
         raise CompileError(f"compile: backend {backend!r} does not exist; choose 'auto' or one of {choices}")
 
 
-def _check_threads(threads: int | None) -> None:
-    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
-        raise CompileError(f"compile: threads is a positive number or None, not {threads!r}")
+def _checked_threads(threads: int | None) -> int | None:
+    if threads is None:
+        return None
+    number = as_index(threads)
+    if number is None or number < 1:
+        raise CompileError(f"compile: threads is a positive number or None, not {brief(threads)}")
+    return number
 
 
 _UPDATES_MAP = "compile: updates map variables to tensors, as optimizer.minimize(loss) gives them"
+
+
+def _check_updates(updates: object) -> None:
+    if hasattr(updates, "minimize"):
+        raise CompileError("compile: updates is an optimizer; pass updates=optimizer.minimize(loss)")
+    if not isinstance(updates, Mapping):
+        raise CompileError(
+            f"{_UPDATES_MAP}, not {type_name(updates)}; mappings are merged with |, and a program without updates has "
+            "updates=None"
+        )
 
 
 def _declare(inputs: Sequence[Tensor], results: Mapping[str, Tensor], updates: Mapping[Variable, Tensor]) -> Graph:
@@ -209,10 +226,6 @@ def _declare(inputs: Sequence[Tensor], results: Mapping[str, Tensor], updates: M
         Output(tensor.node, OutputRole.OUTPUT if tensor.node.origin.forward is None else OutputRole.GRADIENT, name)
         for name, tensor in results.items()
     ]
-    if hasattr(updates, "minimize"):
-        raise CompileError("compile: updates is an optimizer; pass updates=optimizer.minimize(loss)")
-    if not isinstance(updates, Mapping):
-        raise CompileError(f"{_UPDATES_MAP}, not {type_name(updates)}; mappings are merged with |")
     for variable, value in updates.items():
         if not isinstance(variable, Variable) or not isinstance(value, Tensor):
             raise CompileError(f"{_UPDATES_MAP}, not {brief(variable)} to {brief(value)}")
@@ -242,9 +255,15 @@ def _declare(inputs: Sequence[Tensor], results: Mapping[str, Tensor], updates: M
     return graph
 
 
-def _asked_for(variable: str) -> bool:
-    """Whether an environment variable switches something on."""
-    return os.environ.get(variable, "") not in ("", "0")
+def asked_for(variable: str) -> bool:
+    """Whether an environment variable switches something on. Raises CompileError for what is neither on nor off."""
+    setting = os.environ.get(variable, "").strip()
+    if setting not in ("", "0", "1"):
+        raise CompileError(
+            f"compile: {variable} is {brief(setting)}, which is neither 1 nor 0. Set it to 1 to switch it on, or "
+            "unset it"
+        )
+    return setting == "1"
 
 
 class _Stages:
@@ -252,7 +271,7 @@ class _Stages:
 
     def __init__(self) -> None:
         self.done: list[Stage] = []
-        self.verify = _asked_for("GRAPHC_VERIFY")
+        self.verify = asked_for("GRAPHC_VERIFY")
         folder = os.environ.get("GRAPHC_DUMP", "")
         self._folder = Path(folder) if folder else None
 
@@ -274,14 +293,14 @@ class _Stages:
         if self.verify and isinstance(stage.value, Graph):
             verify(stage.value, f"after {stage.name}")
         if self._folder is not None:
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                problem = (
-                    f"GRAPHC_DUMP is {str(self._folder)!r}, where no folder can be: {(error.strerror or '').lower()}"
-                )
-                raise CompileError(f"compile: {problem}. Set GRAPHC_DUMP to a folder, or unset it") from None
             suffix = {"plan": "py", "kernel": "c"}.get(stage.name, "txt")
             path = self._folder / f"{len(self.done):02d}-{re.sub('[^a-z0-9]+', '-', stage.name)}.{suffix}"
             title = f"/* {stage!r} */" if suffix == "c" else f"# {stage!r}"
-            path.write_text(f"{title}\n{stage}", encoding="utf-8")
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                path.write_text(f"{title}\n{stage}", encoding="utf-8")
+            except OSError as error:
+                problem = f"GRAPHC_DUMP is {str(self._folder)!r}, where {path.name!r} cannot be written"
+                reason = (error.strerror or "").lower()
+                remedy = "Set GRAPHC_DUMP to a folder that can be written, or unset it"
+                raise CompileError(f"compile: {problem}: {reason}. {remedy}") from None

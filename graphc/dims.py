@@ -57,9 +57,11 @@ class Dim:
         return total
 
     def __add__(self, other: Size) -> Size:
+        _check_whole(self, "+", other)
         return _from_terms((*self.terms, *_terms(other))) if isinstance(other, (int, Dim)) else NotImplemented
 
     def __mul__(self, other: Size) -> Size:
+        _check_whole(self, "*", other)
         if not isinstance(other, (int, Dim)):
             return NotImplemented
         return _from_terms((_join(a, b), p * q) for a, p in self.terms for b, q in _terms(other))
@@ -71,23 +73,33 @@ class Dim:
         return self * -1
 
     def __sub__(self, other: Size) -> Size:
+        _check_whole(self, "-", other)
         return self + -other if isinstance(other, (int, Dim)) else NotImplemented
 
     def __rsub__(self, other: Size) -> Size:
+        _check_whole(other, "-", self)
         return -self + other if isinstance(other, (int, Dim)) else NotImplemented
 
     def __floordiv__(self, other: Size) -> Size:
         """Exact division. Raises ShapeError when the quotient is not a polynomial."""
+        _check_whole(self, "//", other)
         return _exact(self, other) if isinstance(other, (int, Dim)) else NotImplemented
 
     def __rfloordiv__(self, other: Size) -> Size:
+        _check_whole(other, "//", self)
         return _exact(other, self) if isinstance(other, (int, Dim)) else NotImplemented
 
     def __truediv__(self, other: object) -> Any:
-        return _no_fraction(self, other) if isinstance(other, (int, float, Dim)) else NotImplemented
+        return _no_size(self, "/", other) if isinstance(other, (int, float, Dim)) else NotImplemented
 
     def __rtruediv__(self, other: object) -> Any:
-        return _no_fraction(other, self) if isinstance(other, (int, float, Dim)) else NotImplemented
+        return _no_size(other, "/", self) if isinstance(other, (int, float, Dim)) else NotImplemented
+
+    def __mod__(self, other: object) -> Any:
+        return _no_size(self, "%", other) if isinstance(other, (int, float, Dim)) else NotImplemented
+
+    def __rmod__(self, other: object) -> Any:
+        return _no_size(other, "%", self) if isinstance(other, (int, float, Dim)) else NotImplemented
 
     def __pow__(self, power: int | float) -> Size:
         if not isinstance(power, (int, float)):
@@ -273,10 +285,16 @@ def _undecided(question: str) -> ShapeError:
     )
 
 
-def _no_fraction(a: object, b: object) -> NoReturn:
+def _no_size(a: object, sign: str, b: object) -> NoReturn:
     raise ShapeError(
-        f"{a} / {b} is not a size. For an exact quotient use //; for a number at run time use graphc.constant(size)"
+        f"{a} {sign} {b} is not a size. For an exact quotient use //; for a number at run time use "
+        "graphc.constant(size)"
     )
+
+
+def _check_whole(a: object, sign: str, b: object) -> None:
+    if isinstance(a, float) or isinstance(b, float):
+        _no_size(a, sign, b)
 
 
 def _exact(a: Size, b: Size) -> Size:

@@ -164,7 +164,7 @@ def explained(f: Callable[_P, _T], *, of_class: bool = False, more: str = "") ->
         except TypeError as error:
             if error.__traceback__ is None or error.__traceback__.tb_next is not None:  # raised inside f
                 raise
-            problem = str(error).partition("() ")[2] or str(error)
+            problem = one_line(str(error).partition("() ")[2] or str(error))  # names of arguments are only text
         parameters = list(inspect.signature(f).parameters.values())
         counted = 0
         if parameters and parameters[0].name == "self":

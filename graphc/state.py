@@ -7,18 +7,40 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Self
 
 import torch
 
 from graphc.capacity import need
 from graphc.dims import Size
-from graphc.errors import StateError, brief, one_line, type_name
-from graphc.ir import Cell, Node, Role, Tensor, apply
+from graphc.errors import StateError, SymbolicValueError, brief, one_line, type_name
+from graphc.ir import Cell, Node, Role, Tensor, apply, complaint
+from graphc.ir.elsewhere import missing
 from graphc.ops import CellValue
 from graphc.types import Array, TensorType, as_array, check_dtype, dtype_name
 
-__all__ = ["Parameter", "State", "Variable"]
+__all__ = ["Parameter", "State", "Variable", "missing_device"]
+
+# What people reach for because dicts, modules or tensors have it, and what States do instead.
+_ELSEWHERE = {
+    **dict.fromkeys(("items", "values", "state_dict"), "copy what is needed: {name: state[name].clone() for name in "
+                    "state}; net.state_dict() has the parameters"),
+    **dict.fromkeys(("update", "setdefault"), "set one at a time: state[name] = value"),
+    "get": "state[name] reads, and `name in state` says whether it is there",
+    "load_state_dict": "use net.load_state_dict(values), or set one at a time: state[name] = value",
+    "clone": "use state.copy()",
+    "cpu": 'use state.to("cpu")',
+    "cuda": 'use state.to("cuda")',
+    "save": "programs write and read files: program.save(path, state=state)",
+    "load": "programs write and read files: program.load(path, state=state)",
+    "parameters": "they are the module's, net.parameters(); their values here are state[parameter]",
+}  # fmt: skip
+
+NO_VALUES = "meta"
+"""The device where torch keeps shapes and no elements."""
+
+# Of torch's tensors, and so of values: what a variable has not, but its value has.
+_OF_VALUES = ("clone", "data", "detach", "device")
 
 
 class Variable(Tensor):
@@ -91,7 +113,7 @@ class Variable(Tensor):
     @property
     def value(self) -> Array:
         """The live value in the default State. Read it when needed: a program's first call may move it."""
-        return self.cell.value
+        return self.cell.value.detach()  # see State.__getitem__
 
     @value.setter
     def value(self, new: object) -> None:
@@ -113,11 +135,51 @@ class Variable(Tensor):
         cell.initial = lambda generator: draw(generator).to(dtype)
         self._node = replace(self._node, type=cell.type)
 
+    def __copy__(self) -> Self:
+        return self  # as of any symbol: a second handle would be another key for the same cell
+
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """An independent variable that starts from the present value and is not used yet."""
         twin = type(self).__new__(type(self))
         Variable.__init__(twin, self.value, name=self.name, role=self.cell.role, initial=self.cell.initial)
         return twin
+
+    def __reduce__(self) -> NoReturn:
+        kind = type(self).__name__
+        raise TypeError(
+            f"a {kind} is not pickled, nor a module or an optimizer that has one, since loading a pickle runs code. "
+            f"Values are written by program.save(path); net.state_dict() and {kind.lower()}.value have them"
+        )
+
+    def _no_value(self, what: str, alternative: str = "") -> NoReturn:
+        there = f"its present value is {type(self).__name__.lower()}.value, a torch tensor"
+        raise complaint(
+            SymbolicValueError,
+            what,
+            f"{self!r} is a symbol, which stands for whatever value a State has",
+            about=(self,),
+            remedy=f"{there}; in a graph, for {alternative}" if alternative else there,
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        in_place = name.endswith("_") and not name.startswith("_") and name != "requires_grad_"
+        if name in _OF_VALUES or (in_place and hasattr(Array, name)):
+            there = f"{type(self).__name__.lower()}.value"
+            use = f"{there}, which may be set" if name == "data" else f"{there}.{name}"
+            raise missing(repr(self), name, (), {name: f"a symbol has none, and its present value does: use {use}"})
+        super().__getattr__(name)
+
+    if not TYPE_CHECKING:  # type checkers report unknown attributes themselves
+
+        def __setattr__(self, name: str, value: object) -> None:
+            try:
+                super().__setattr__(name, value)
+            except AttributeError:
+                if hasattr(type(self), name):
+                    raise
+            else:
+                return
+            self.__getattr__(name)  # says what there is instead
 
     def __hash__(self) -> int:
         return id(self.cell)
@@ -165,6 +227,20 @@ def assign(cell: Cell, destination: Array, value: object) -> None:
     if source.untyped_storage().data_ptr() == destination.untyped_storage().data_ptr():
         source = source.clone()  # such as the value transposed, over which its own elements would be written
     destination.copy_(source)
+
+
+def missing_device(device: object) -> tuple[str, str] | None:
+    """What is wrong with `device` and what to do about it; None for one where torch has room for tensors."""
+    try:
+        there = torch.device(device)  # type: ignore[call-overload]  # whatever users give
+    except (TypeError, RuntimeError):
+        return f"device {brief(device)} does not exist", "Give one of torch's, such as 'cpu' or 'cuda'"
+    try:
+        torch.empty(0, device=there)
+    except (AssertionError, RuntimeError, ImportError) as error:
+        reason = one_line(str(error).strip().partition("\n")[0].rstrip("."))
+        return f"device {str(there)!r} is not one of this torch's: {reason}", "Stay on 'cpu', or install a torch for it"
+    return None
 
 
 _default_busy: set[Cell] = set()
@@ -218,6 +294,13 @@ class State:
         self._values = None if values is None else dict(values)
         self._busy = _default_busy if values is None else set()
 
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self:
+            raise missing("State", name, (), {name: f"values are read as state[{name!r}]"})
+        raise missing("State", name, dir(State), _ELSEWHERE)
+
     def __setattr__(self, name: str, value: object) -> None:
         if name not in ("cells", "_leader", "_values", "_busy"):
             problem = f"State: {name!r} is no attribute, and setting it would change no program"
@@ -234,7 +317,7 @@ class State:
         return torch.device("cpu") if self._leader is None else self.read(self._leader).device
 
     def read(self, cell: Cell) -> Array:
-        """The live tensor of `cell`. Raises StateError when this State has no such cell."""
+        """The live tensor of `cell`, for programs. Raises StateError when this State has no such cell."""
         if self._values is None:
             return cell.value
         try:
@@ -255,7 +338,8 @@ class State:
             State.moves += 1  # last, so that whoever reads the old tensor meanwhile has the old count, too
 
     def __getitem__(self, key: str | Variable) -> Array:
-        return self.read(self._find(key))
+        # Another tensor over the same memory: with requires_grad_() on the State's own, no program could write it.
+        return self.read(self._find(key)).detach()
 
     def __setitem__(self, key: str | Variable, value: object) -> None:
         cell = self._find(key)
@@ -263,6 +347,10 @@ class State:
 
     def __delitem__(self, key: str | Variable) -> NoReturn:
         raise TypeError(f"State: no item deletion, of {key!r}: a State has a value for each cell of its program")
+
+    def keys(self) -> NoReturn:
+        """A State is no mapping; `dict(state)` asks for this one."""
+        raise TypeError(f"State: no keys(), since a State is no dict. Its names are list(state); {_ELSEWHERE['items']}")
 
     def __contains__(self, key: object) -> bool:
         return (isinstance(key, Variable) and key.cell in self.cells) or any(cell.name == key for cell in self.cells)
@@ -283,8 +371,17 @@ class State:
         with torch.inference_mode(False):
             return State(self.cells, {cell: self.read(cell).clone() for cell in self.cells})
 
+    def __copy__(self) -> State:
+        return self.copy()
+
     def __deepcopy__(self, memo: dict[int, object]) -> State:
         return self.copy()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a State is not pickled, since loading a pickle runs code. program.save(path, state=state) writes its "
+            "values, and program.load(path, state=state) reads them; {name: state[name] for name in state} are tensors"
+        )
 
     def redrawn(self, seed: int) -> State:
         """An independent State with the initial values that construction after `torch.manual_seed(seed)` would give.
@@ -303,14 +400,14 @@ class State:
 
     def to(self, device: torch.device | str) -> State:
         """Move every value to `device`; programs run where their State is. Returns the State itself."""
-        try:
-            torch.device(device)
-        except (TypeError, RuntimeError):
-            problem = f"State.to: device {brief(device)} does not exist"
-            raise StateError(f"{problem}. Give one of torch's, such as 'cpu' or 'cuda'") from None
+        if found := missing_device(device):
+            raise StateError(f"State.to: {found[0]}. {found[1]}")
+        if torch.device(device).type == NO_VALUES:
+            raise StateError("State.to: tensors on meta have no elements, and all values would be lost. Give 'cpu'")
         with torch.inference_mode(False):
-            for cell in self.cells:
-                self.place(cell, self.read(cell).to(device))
+            moved = [self.read(cell).to(device) for cell in self.cells]  # all or none: a device may be full
+            for cell, value in zip(self.cells, moved, strict=True):
+                self.place(cell, value)
         return self
 
     def updating(self, cells: frozenset[Cell]) -> AbstractContextManager[None]:

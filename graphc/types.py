@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch.utils.dlpack import from_dlpack
 from graphc import dims
 from graphc.capacity import LARGEST, need
 from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, ShapeError, brief
+from graphc.errors import DTypeError, InputError, ShapeError, brief, one_line
 
 __all__ = [
     "DTYPES",
@@ -25,6 +25,7 @@ __all__ = [
     "as_index",
     "check_dtype",
     "check_shape",
+    "check_sizes",
     "dtype_name",
     "same_shape",
 ]
@@ -102,9 +103,10 @@ class _Lent:
         self.array = array  # keeps the memory
 
 
-def as_array(value: object, dtype: torch.dtype | None = None) -> Array:
+def as_array(value: object, dtype: torch.dtype | None = None, device: str | None = None) -> Array:
     """`value` as a plain dense torch tensor, which shares its memory where torch allows it.
 
+    A tensor stays where it is. What has no device yet goes to `device`, torch's default one if None.
     Raises what torch and NumPy raise: BufferError, TypeError, ValueError, RuntimeError or OverflowError.
     """
     if hasattr(value, "__array__") and not isinstance(value, torch.Tensor):
@@ -116,7 +118,8 @@ def as_array(value: object, dtype: torch.dtype | None = None) -> Array:
         value = array if array.flags.writeable else numpy.asarray(_Lent(array))
     elif hasattr(value, "__dlpack__") and not isinstance(value, torch.Tensor):
         value = from_dlpack(value)
-    return _plain(torch.as_tensor(value, dtype=dtype))
+    there = value.device if isinstance(value, torch.Tensor) else device
+    return _plain(torch.as_tensor(value, dtype=dtype, device=there))
 
 
 def _plain(value: Array) -> Array:
@@ -190,3 +193,22 @@ def check_shape(shape: object) -> tuple[Size, ...]:
                 raise ShapeError(f"size {brief(size)} is not one of a tensor: sizes are integers of 64 bits")
             sizes.append(size)
     return tuple(sizes)
+
+
+def check_sizes(caller: str, given: object, needed: Iterable[Size]) -> dict[str, int]:
+    """A number for each name in `needed`, from what a user gives. Raises InputError."""
+    names = sorted(dims.symbols_of(needed))
+    example = ", ".join(f'"{name}": 32' for name in names)
+    remedy = f"Write {caller}({{{example}}})"
+    if not isinstance(given, Mapping):
+        raise InputError(f"{caller}: sizes are a mapping from names to numbers, not {brief(given)}. {remedy}")
+    sizes = {}
+    for name in names:
+        if name not in given:
+            others = ", ".join(one_line(str(each)) for each in given) or "nothing"
+            raise InputError(f"{caller}: size {name!r} has no number; given is {others}. {remedy}")
+        number = as_index(given[name])
+        if number is None or number < 0:
+            raise InputError(f"{caller}: size {name!r} is an integer of 0 or more, not {brief(given[name])}. {remedy}")
+        sizes[name] = number
+    return sizes

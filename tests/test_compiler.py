@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 
@@ -71,6 +72,9 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         "updates is an optimizer; pass updates=optimizer.minimize",
     ),
     "updates in a list": (lambda: graphc.compile([X], X, [(P, P)]), UPDATES),  # type: ignore[arg-type]
+    "an empty list of updates": (lambda: graphc.compile([X], X, []), UPDATES),  # type: ignore[arg-type]
+    "updates switched off": (lambda: graphc.compile([X], X, False), f"{UPDATES}, not bool"),  # type: ignore[arg-type]
+    "a tensor for updates": (lambda: graphc.compile([X], X, X), rf"{UPDATES}, not graphc\.Tensor"),  # type: ignore[arg-type]
     "an update of a result": (lambda: graphc.compile([X], X, {X: X}), UPDATES),  # type: ignore[dict-item]
     "an update by name": (lambda: graphc.compile([X], X, {"p": P}), UPDATES),  # type: ignore[dict-item]
     "an update to a value": (lambda: graphc.compile([X], X, {P: torch.ones(2)}), UPDATES),  # type: ignore[dict-item]
@@ -101,6 +105,19 @@ def test_mappings_of_any_kind_are_taken() -> None:
     updates = types.MappingProxyType({P: P * 1.0})
     program = graphc.compile((X,), outputs, updates)
     assert type(program(torch.ones(1, 2))) is dict
+
+
+@pytest.mark.parametrize("updates", [None, {}, optim.Updates({})])
+def test_a_program_may_have_no_updates(updates: optim.Updates | None) -> None:
+    program = graphc.compile([X], X, updates, backend="reference")
+    assert not program.training
+    assert not program.graph.cells
+
+
+def test_threads_are_a_number_of_any_library() -> None:
+    program = graphc.compile([X], X, threads=numpy.int64(2), backend="reference")  # type: ignore[arg-type]
+    assert type(program.threads) is int
+    assert program.threads == 2
 
 
 def test_auto_takes_the_fastest() -> None:
@@ -196,6 +213,22 @@ def test_names_in_dumps_are_only_text(tmp_path: Path, monkeypatch: pytest.Monkey
             assert not any(line.startswith("# 名前") for line in lines)
 
 
+@pytest.mark.parametrize("kind", ["a file", "a folder within", "no right"])
+def test_a_folder_that_cannot_be_written(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path
+    if kind == "a file":
+        folder = tmp_path / "file"
+        folder.touch()
+    elif kind == "a folder within":
+        (tmp_path / "01-graph.txt").mkdir()
+    else:  # even root makes no files in /proc
+        folder = Path("/proc")
+    monkeypatch.setenv("GRAPHC_DUMP", str(folder))
+    match = rf"^compile: GRAPHC_DUMP is '{folder}', where '01-graph\.txt' cannot be written: .*\. Set GRAPHC_DUMP to a"
+    with pytest.raises(CompileError, match=match):
+        graphc.compile([X], X.exp(), backend="reference")
+
+
 def test_nothing_is_written_unless_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRAPHC_DUMP", "")
@@ -228,6 +261,17 @@ def test_what_a_pass_breaks_is_found_and_named(monkeypatch: pytest.MonkeyPatch) 
 def test_verifying_can_be_left_out(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHC_VERIFY", value)
     graphc.compile([X], X.exp(), backend="reference")
+
+
+@pytest.mark.parametrize("variable", ["GRAPHC_VERIFY", "GRAPHC_NANCHECK"])
+def test_switches_are_on_or_off(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("false", "no", "off", "2", "true"):
+        monkeypatch.setenv(variable, value)
+        match = rf"^compile: {variable} is '{value}', which is neither 1 nor 0\. Set it to 1 to switch it on"
+        with pytest.raises(CompileError, match=match):
+            graphc.compile([X], X.exp(), backend="reference")
+    monkeypatch.setenv(variable, " ")
+    assert not graphc.compile([X], X.exp(), backend="reference").nancheck
 
 
 def test_memory_plans_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 
 import pytest
 from hypothesis import given
@@ -157,6 +158,23 @@ def test_division() -> None:
             ShapeError, match=r"is not a size. For an exact quotient use //; for a number at run time use"
         ):
             ratio()
+
+
+def test_sizes_are_whole_numbers() -> None:
+    for text, f in {
+        "n * 0.5": lambda: n * 0.5,
+        "n * 2.0": lambda: 2.0 * n,
+        "n + 0.5": lambda: n + 0.5,
+        "n - 0.5": lambda: n - 0.5,
+        "0.5 - n": lambda: 0.5 - n,
+        "n // 0.5": lambda: n // 0.5,
+        "1.0 // n": lambda: 1.0 // n,
+        "n % 2": lambda: n % 2,
+        "7 % n": lambda: 7 % n,
+        "n % m": lambda: n % m,
+    }.items():
+        with pytest.raises(ShapeError, match=rf"^{re.escape(text)} is not a size\. .* use graphc\.constant\(size\)$"):
+            f()
 
 
 def test_not_a_number() -> None:

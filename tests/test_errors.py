@@ -25,6 +25,7 @@ from graphc import (
     StateError,
     SymbolicValueError,
     VerifyError,
+    nn,
 )
 from graphc.errors import brief, compose, explained, one_line, type_name
 from graphc.ir import FUNCTIONS
@@ -490,6 +491,13 @@ def test_explained() -> None:
         TypeError, match=r"^Layer: got an unexpected .* 'width'\. It takes size, bias=True; make Layer\(\.\.\.\)$"
     ):
         made(Layer(1), width=1)  # type: ignore[call-arg]
+
+
+def test_names_of_arguments_are_only_text() -> None:
+    for call in (graphc.compile, graphc.placeholder, nn.Linear):
+        with pytest.raises(TypeError, match=r"unexpected keyword argument '\\x1b\[31mk'\. It takes") as caught:
+            call(**{"\x1b[31mk": 1})
+        assert str(caught.value).isprintable()
 
 
 def test_explained_arguments_are_those_that_users_count() -> None:

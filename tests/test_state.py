@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -71,7 +72,7 @@ def test_values_that_can_be_assigned(value: Any, backend: str) -> None:
     program()
     live = p.value
     p.value = value
-    assert p.value is live, "copied into place"
+    assert p.value.data_ptr() == live.data_ptr(), "copied into place"
     assert not p.value.requires_grad
     result = program()
     assert result.tolist() == [3.0, 4.0]
@@ -128,7 +129,8 @@ def test_programs_share_the_default_state(backend: str) -> None:
     after = predict(X)
     assert not torch.equal(before, after)
     assert_same(after.square().mean(), train(X))
-    assert predict.state["0.weight"] is train.state["0.weight"] is net[0].weight.value
+    places = [value.data_ptr() for value in (predict.state["0.weight"], train.state["0.weight"], net[0].weight.value)]
+    assert len(set(places)) == 1
 
 
 def test_a_new_state_is_a_copy(backend: str) -> None:
@@ -235,7 +237,7 @@ def test_draws_of_any_kind(initial: Callable[[torch.Generator | None], torch.Ten
 def test_names_and_handles() -> None:
     net, program = network()
     for state in (program.state, program.new_state()):
-        assert state["0.weight"] is state[net[0].weight]
+        assert state["0.weight"].data_ptr() == state[net[0].weight].data_ptr()
         state["0.weight"] = torch.full((3, 2), 2.0)
         assert state[net[0].weight].tolist() == [[2.0, 2.0]] * 3
         state[net[2].bias] = [5.0]
@@ -248,6 +250,97 @@ def test_names_and_handles() -> None:
         assert set(state) >= {"0.weight", "0.bias", "2.weight", "2.bias", "lr", "momentum", "0.weight.momentum_buffer"}
     assert repr(program.state) == "<default State: 4 parameters, 4 slots, 2 hypers>"
     assert repr(program.new_state()) == "<State: 4 parameters, 4 slots, 2 hypers>"
+
+
+def test_values_are_read_as_views_of_the_memory(backend: str) -> None:
+    """What is done to a tensor that was read stays with the reader, but for its elements."""
+    net, train = network(backend)
+    train(X)
+    weight = net[0].weight
+    own = train.new_state()
+    for state, read in ((train.state, lambda: weight.value), (own, lambda: own["0.weight"])):
+        read().requires_grad_()
+        assert not read().requires_grad
+        assert read().stride() == state.read(weight.cell).stride()
+        read().mul_(0.0)
+        assert not state["0.weight"].any()
+        state["0.weight"] = torch.ones(3, 2)
+        assert read().all()
+        train(X, state=state)
+        assert not read().all() or not torch.equal(read(), torch.ones(3, 2))
+    net.load_state_dict(net.state_dict())
+
+
+def test_loading_after_requires_grad(backend: str, tmp_path: Path) -> None:
+    net, train = network(backend)
+    train.save(tmp_path / "start.safetensors")
+    start = net.state_dict()
+    train(X)
+    net[2].weight.value.requires_grad_()
+    train.load(tmp_path / "start.safetensors")
+    assert all(torch.equal(value, start[name]) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("lr", r"values are read as state\['lr'\]$"),
+        ("items", r"\{name: state\[name\]\.clone\(\) for name in state\}"),
+        ("get", r"state\[name\] reads"),
+        ("update", r"state\[name\] = value"),
+        ("state_dict", r"net\.state_dict\(\) has the parameters"),
+        ("load_state_dict", r"net\.load_state_dict\(values\)"),
+        ("clone", r"state\.copy\(\)"),
+        ("cpu", r'state\.to\("cpu"\)'),
+        ("save", r"program\.save\(path, state=state\)"),
+        ("coppy", r"did you mean 'copy'\?$"),
+    ],
+)
+def test_what_a_state_has_not(name: str, match: str) -> None:
+    _, program = network()
+    with pytest.raises(AttributeError, match=rf"^State has no attribute '{name}'.*{match}"):
+        getattr(program.state, name)
+    assert not hasattr(program.state, name)
+
+
+def test_a_state_is_no_dict() -> None:
+    _, program = network()
+    dicts: list[Callable[[Any], object]] = [dict, lambda state: {**state}, lambda state: state.keys()]
+    for made in dicts:
+        with pytest.raises(TypeError, match=r"State: no keys\(\).*list\(state\); .*for name in state"):
+            made(program.state)
+
+
+@pytest.mark.parametrize("kind", [Parameter, Variable])
+def test_what_only_the_value_of_a_variable_has(kind: type[Variable]) -> None:
+    variable = kind(torch.ones(2), name="v")
+    there = f"{kind.__name__.lower()}.value"
+    asked: list[Callable[[Any], object]] = [float, int, bool, numpy.array, lambda v: f"{v:.3f}"]
+    asked += [lambda v: v.item(), lambda v: v.numpy(), lambda v: v.tolist()]
+    for ask in asked:
+        with pytest.raises(graphc.SymbolicValueError, match=rf"'v' : f32\[2\]> is a symbol, .*value is {there}"):
+            ask(variable)
+    for name in ("fill_", "copy_", "uniform_", "detach", "clone", "device"):
+        with pytest.raises(AttributeError, match=rf"has no attribute '{name}': .*use {there}\.{name}$"):
+            getattr(variable, name)
+    with pytest.raises(AttributeError, match=rf"has no attribute 'data': .*use {there}, which may be set$"):
+        variable.data = torch.zeros(2)  # type: ignore[attr-defined]
+    for name in ("grad", "requires_grad"):
+        with pytest.raises(AttributeError, match=rf"has no attribute '{name}': gradients are graph"):
+            setattr(variable, name, None)
+    with pytest.raises(AttributeError, match=r"has no attribute 'other'$"):
+        variable.other = 3  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="name"):
+        variable.name = "w"  # type: ignore[misc]
+
+
+def test_attributes_of_own_kinds_of_parameters() -> None:
+    class Ours(Parameter):
+        pass
+
+    ours = Ours(torch.ones(2))
+    ours.group = 3  # type: ignore[attr-defined]
+    assert ours.group == 3  # type: ignore[attr-defined]
 
 
 def test_errors_of_names() -> None:
@@ -263,7 +356,7 @@ def test_errors_of_names() -> None:
         state[other]
     with pytest.raises(StateError, match=r"there is no cell called 'x'; there are none"):
         State([])["x"]
-    assert state[p] is not state[q]
+    assert state[p].data_ptr() != state[q].data_ptr()
 
 
 def test_the_empty_state() -> None:
@@ -278,8 +371,9 @@ def test_the_empty_state() -> None:
 # Devices --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_state_moves_as_a_whole(backend: str) -> None:
+def test_a_state_moves_as_a_whole(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """`meta` stands for another device: it keeps shapes and computes nothing."""
+    monkeypatch.setattr("graphc.state.NO_VALUES", "none")
     _, program = network(backend)
     program(X)
     state = program.new_state()
@@ -295,6 +389,28 @@ def test_a_state_moves_as_a_whole(backend: str) -> None:
     assert program.state.device == torch.device("cpu"), "the default State stays where it is"
     assert program(X).isfinite()
     assert program.new_state(seed=0).device == torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a torch without CUDA")
+@pytest.mark.parametrize(
+    ("device", "match"),
+    [
+        (
+            "cuda",
+            r"^State\.to: device 'cuda' is not one of this torch's: .*\. Stay on 'cpu', or install a torch for it$",
+        ),
+        ("meta", r"^State\.to: tensors on meta have no elements, and all values would be lost\. Give 'cpu'"),
+        ("gpu", r"^State\.to: device 'gpu' does not exist\. Give one of torch's, such as 'cpu' or 'cuda'$"),
+        (None, r"^State\.to: device None does not exist"),
+    ],
+)
+def test_a_state_stays_where_its_values_have_no_place(device: Any, match: str) -> None:
+    net, program = network()
+    state = program.new_state()
+    for move in (state.to, net.to):
+        with pytest.raises(StateError, match=match):
+            move(device)
+    assert state.device == program.state.device == torch.device("cpu")
 
 
 # Who may update -------------------------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ class _Blank(Cell):
             with torch.inference_mode(False):  # what is made in inference mode could not be updated outside it
                 return torch.zeros(shape, dtype=self.type.dtype, device="cpu")
 
-        super().__init__(name, type, role, torch.empty(0), zeros)
+        super().__init__(name, type, role, torch.empty(0, device="cpu"), zeros)
         self._made: torch.Tensor | None = None
 
     @property

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 __all__ = [
+    "EPOCHS_ELSEWHERE",
     "FUNCTIONS_ELSEWHERE",
     "LAYERS_ELSEWHERE",
     "METHODS_ELSEWHERE",
@@ -27,6 +28,17 @@ _IN_PLACE = "symbols are immutable, and x = x + y makes a new one: use the metho
 _LARGEST = "use amax for the largest along dimensions, and graphc.maximum for the larger of two"
 _SMALLEST = "use amin for the smallest along dimensions, and graphc.minimum for the smaller of two"
 _PIECES = "index it: x[:, :2], x[:, 2:]"
+_APART = (
+    "for a value without a gradient, leave the tensor out of graphc.grad(loss, wrt=[...]), or compile it apart and "
+    "give its value to a placeholder"
+)
+_STATISTICS: Mapping[str, str] = {
+    "norm": "compute it: x.square().sum().sqrt(), or x.abs().sum() for the norm of order 1",
+    "var": "compute it: (x - x.mean()).square().mean(), which divides by all elements, torch.var by one less",
+    "std": "compute it: (x - x.mean()).square().mean().sqrt(), which divides by all elements, torch.std by one less",
+    "cumsum": "multiply by a triangle: x @ torch.ones(k, k).triu(), where k is the last size, a fixed number",
+}
+"""What is made of other functions."""
 
 METHODS_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("grad", "requires_grad", "requires_grad_", "retain_grad", "is_leaf", "grad_fn"), _GRADIENTS),
@@ -35,7 +47,7 @@ METHODS_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("gather", "index_select", "masked_select", "masked_fill", "scatter"), "use graphc.where"),
     **dict.fromkeys(("chunk", "split", "unbind", "narrow", "select"), _PIECES),
     **dict.fromkeys(("cpu", "cuda"), "a program runs where its state is: move that, with program.state.to(device)"),
-    **dict.fromkeys(("std", "var", "norm"), "compute it with mean, square and sqrt: (x - x.mean()).square().mean()"),
+    **_STATISTICS,
     **dict.fromkeys(("long", "int"), "use x.to(torch.int64)"),
     **dict.fromkeys(("repeat", "tile"), "use graphc.cat([x, x]), or expand for dimensions of size 1"),
     "half": "use x.to(torch.float16)",
@@ -47,8 +59,7 @@ METHODS_ELSEWHERE: Mapping[str, str] = {
     "data": "a symbol has no value yet: compile it; a parameter has .value",
     "value": "a symbol has no value yet: compile it and call the program",
     "device": "a program runs where its state is: program.state.device",
-    "detach": "for a value without a gradient, leave the tensor out of graphc.grad(loss, wrt=[...]), or compile it "
-    "apart and give its value to a placeholder",
+    "detach": _APART,
     "clone": "it needs no copy: symbols are immutable",
     "contiguous": "it needs no such call: the layout of values is the compiler's",
     "astype": "use x.to(torch.float64)",
@@ -75,7 +86,12 @@ FUNCTIONS_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("no_grad", "inference_mode", "enable_grad"), _CONTEXT),
     **dict.fromkeys(("float16", "bfloat16", "float32", "float64"), "dtypes are torch's: torch.float32, torch.float64"),
     **dict.fromkeys(("int32", "int64", "long", "bool", "dtype"), "dtypes are torch's: torch.int64, torch.bool"),
-    **dict.fromkeys(("std", "var", "norm"), "compute it with mean, square and sqrt: (x - x.mean()).square().mean()"),
+    **_STATISTICS,
+    **dict.fromkeys(("arange", "linspace"), "use graphc.constant(torch.arange(5)), of a fixed length"),
+    **dict.fromkeys(("stop_gradient", "detach"), _APART),
+    **dict.fromkeys(("layers", "losses", "activations"), "they are in graphc.nn, such as graphc.nn.MSELoss()"),
+    **dict.fromkeys(("optimizers", "optimisers"), "they are in graphc.optim, such as graphc.optim.Adam(parameters)"),
+    **dict.fromkeys(("vmap", "pmap"), 'functions take whole batches: graphc.placeholder("x", ("batch", 2))'),
     **dict.fromkeys(("autograd", "gradients", "GradientTape"), "use graphc.grad(loss, wrt=[...])"),
     **dict.fromkeys(("mse_loss", "binary_cross_entropy"), "use a layer: nn.MSELoss()(x, y), nn.BCELoss()(p, y)"),
     **dict.fromkeys(("linear", "Linear"), "use graphc.nn.Linear(in_features, out_features)(x)"),
@@ -83,6 +99,9 @@ FUNCTIONS_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("Session", "function", "jit", "Function"), "use graphc.compile(inputs, outputs)"),
     "max": _LARGEST,
     "min": _SMALLEST,
+    "one_hot": "compare with the classes: (c.unsqueeze(-1) == torch.arange(k)).to(torch.float32)",
+    "value_and_grad": "both are graph: graphc.compile(inputs, [loss, *graphc.grad(loss, wrt=[...])])",
+    "set_default_dtype": "it is torch's: torch.set_default_dtype(torch.float64), before layers are made",
     "einsum": "use matmul, permute and reshape",
     "variable": "use graphc.Parameter(value), or graphc.Variable(value) for what an update changes",
     "manual_seed": "torch.manual_seed(seed) before layers are made; fit(seed=...) for shuffling and dropout",
@@ -134,6 +153,14 @@ PROGRAMS_ELSEWHERE: Mapping[str, str] = {
     "to": "a program runs where its state is: program.state.to(device)",
 }  # fmt: skip
 """Of programs."""
+
+EPOCHS_ELSEWHERE: Mapping[str, str] = {
+    "": "means are in epoch.metrics, by the names of outputs; those on validation data are called validation_NAME",
+    **dict.fromkeys(("epoch", "index", "step"), "the first epoch has epoch.number 1"),
+    **dict.fromkeys(("program", "model", "net"), "values are in epoch.state"),
+    "lr": "hyper-parameters are in the state: epoch.state['lr'], and epoch.set(lr=0.1) sets one",
+}
+"""Of what `on_epoch` is given; the empty name is for whatever else it lacks."""
 
 _CONNECTED = (
     "version 0.1 has fully connected networks: Linear, activations, Dropout and losses. A layer of your own is an "

@@ -155,7 +155,7 @@ class _Check:
             raise VerifyError(f"memory plan: the update of {update.name} never reaches its cell")
         before, rest = divmod(self._cell_range(group, cell).start - place.offset, cell.type.dtype.itemsize)
         positions = self._positions(update.node, root)
-        if rest or not torch.equal(positions, torch.arange(before, before + positions.numel())):
+        if rest or not torch.equal(positions, torch.arange(before, before + positions.numel(), device="cpu")):
             raise VerifyError(f"memory plan: the update of {update.name} reaches other places than its cell")
 
     def _positions(self, node: Node, root: Node) -> Array:
@@ -165,7 +165,7 @@ class _Check:
             views.append(node)
             (node,) = node.inputs
         shape = [dims.evaluate(size, self.sizes) for size in root.type.shape]
-        positions = torch.arange(math.prod(shape)).view(shape)
+        positions = torch.arange(math.prod(shape), device="cpu").view(shape)
         for view in reversed(views):
             positions = view.op.bound(self.sizes).eval(positions)
         return positions.reshape(-1)

@@ -20,6 +20,7 @@ from graphc.memory.free_list import FreeList
 from graphc.ops import CellValue, Pack
 from graphc.ops.views import Reshape, Slice
 from graphc.schedule import Schedule, Step
+from graphc.types import check_sizes
 
 __all__ = ["Area", "CellGroup", "MemoryPlan", "Place", "Slot", "plan"]
 
@@ -88,7 +89,8 @@ class MemoryPlan:
     names: Mapping[Node, str] = field(repr=False)
 
     def nbytes(self, sizes: Mapping[str, int]) -> int:
-        """Scratch memory of one call, in bytes."""
+        """Scratch memory of one call, in bytes. Raises InputError for sizes that are none, or missing."""
+        sizes = check_sizes("memory.nbytes", sizes, [size for slot in self.slots for size in slot.sizes])
         return sum(slot.nbytes(sizes) for slot in self.slots)
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ import torch
 from graphc.errors import CompileError, brief, one_line, type_name
 from graphc.ir import complaint
 from graphc.nn.module import Module, registered
+from graphc.types import as_index
 
 __all__ = ["Sequential"]
 
@@ -60,11 +61,12 @@ class Sequential(Module):
         modules = registered(self, Module)
         if isinstance(index, slice):
             return Sequential(OrderedDict(modules[index]))
-        if not isinstance(index, int):
+        place = as_index(index)
+        if place is None:
             raise TypeError(f"Sequential: an index is an integer or a slice, not {brief(index)}")
-        if not -len(modules) <= index < len(modules):
-            raise IndexError(f"index {index} is out of range for a Sequential of {len(modules)} modules")
-        return modules[index][1]
+        if not -len(modules) <= place < len(modules):
+            raise IndexError(f"index {place} is out of range for a Sequential of {len(modules)} modules")
+        return modules[place][1]
 
 
 def _no_module(name: str, value: object) -> tuple[str, str]:

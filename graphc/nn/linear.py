@@ -12,8 +12,8 @@ from graphc.errors import CompileError, DTypeError, ShapeError, brief
 from graphc.ir import Tensor, complaint
 from graphc.ir.origin import current_origin
 from graphc.nn.module import Module
-from graphc.state import Parameter
-from graphc.types import Array, dtype_name
+from graphc.state import Parameter, missing_device
+from graphc.types import Array, as_index, dtype_name
 
 __all__ = ["Linear"]
 
@@ -34,23 +34,15 @@ class Linear(Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, size in (("in_features", in_features), ("out_features", out_features)):
-            if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-                problem = f"{name} is a number of features, not {brief(size)}"
-                remedy = "write an integer of 0 or more, as in nn.Linear(784, 10); whole numbers are divided with //"
-                raise complaint(ShapeError, "Linear", problem, remedy=remedy)
+        self.in_features = in_features = _features("in_features", in_features)
+        self.out_features = out_features = _features("out_features", out_features)
         if not isinstance(bias, bool):
             raise complaint(CompileError, "Linear", f"bias is True or False, not {brief(bias)}")
         if dtype is not None and not isinstance(dtype, torch.dtype):
             problem = f"dtype is {brief(dtype)}, not a dtype of torch"
             raise complaint(DTypeError, "Linear", problem, remedy="write dtype=torch.float32")
-        self.in_features = in_features
-        self.out_features = out_features
-        try:
-            torch.device("cpu" if device is None else device)
-        except (TypeError, RuntimeError):
-            problem, remedy = f"device {brief(device)} does not exist", "give one of torch's, such as 'cpu' or 'cuda'"
-            raise complaint(CompileError, "Linear", problem, remedy=remedy) from None
+        if device is not None and (found := missing_device(device)):
+            raise complaint(CompileError, "Linear", found[0], remedy=found[1])
         dtype = dtype or torch.get_default_dtype()
         if not dtype.is_floating_point:
             problem = f"parameters have a floating dtype, not {dtype_name(dtype)}"
@@ -113,3 +105,12 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def _features(name: str, size: object) -> int:
+    number = as_index(size)
+    if number is None or number < 0:
+        problem = f"{name} is a number of features, not {brief(size)}"
+        remedy = "write an integer of 0 or more, as in nn.Linear(784, 10); whole numbers are divided with //"
+        raise complaint(ShapeError, "Linear", problem, remedy=remedy)
+    return number

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import torch
 
-from graphc.errors import CompileError, DTypeError, StateError, SymbolicValueError, brief, explained, one_line
+from graphc.errors import (
+    CompileError,
+    DTypeError,
+    StateError,
+    SymbolicValueError,
+    brief,
+    explained,
+    one_line,
+    type_name,
+)
 from graphc.ir import Scope, Tensor, complaint
 from graphc.ir.elsewhere import MODULES_ELSEWHERE, missing
 from graphc.ir.origin import entered, next_ident
@@ -102,21 +111,9 @@ class Module:
             raise complaint(
                 CompileError, type(self).__name__, problem, remedy="use what graphc.nn has, or graphc.Parameter(values)"
             )
-        if isinstance(value, torch.Tensor) and isinstance(vars(self).get(key), Parameter):
-            raise complaint(
-                CompileError,
-                type(self).__name__,
-                f"{key!r} is a Parameter; a torch tensor in its place would not train",
-                remedy=f"set its value with module.{key}.value = tensor, or assign a graphc.Parameter(tensor)",
-            )
-        entries = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-        if any(isinstance(entry, Module) for entry in entries):
-            problem = f"attribute {key!r} is a {type(value).__name__} of modules, whose parameters would not be found"
-            remedy = "use nn.Sequential, which can be indexed, or an attribute for each"
-            raise complaint(CompileError, type(self).__name__, problem, remedy=remedy)
-        if any(isinstance(entry, Parameter) for entry in entries):
-            problem = f"attribute {key!r} is a {type(value).__name__} of Parameters, which would not be found"
-            raise complaint(CompileError, type(self).__name__, problem, remedy="assign an attribute for each Parameter")
+        self._check_replacement(key, value)
+        if (entry := next(_contained(value), None)) is not None:
+            raise self._not_found(key, value, entry)
         if isinstance(value, (Module, Parameter)):
             if vars(self).get(key) is value:
                 return  # or it would lose the name that it has from here
@@ -132,6 +129,33 @@ class Module:
             value._place.name = key
             value._relabel(f"{place.prefix}{key}.")
 
+    def _check_replacement(self, key: str, value: object) -> None:
+        """What is registered gives way to its like or to None: anything else would be in no state dict, untrained."""
+        if value is None or isinstance(value, (Module, Parameter)):
+            return
+        present, is_symbol = vars(self).get(key), isinstance(value, Tensor)
+        if isinstance(present, Parameter):
+            what = "a torch tensor" if isinstance(value, torch.Tensor) else f"a {type_name(value)}"
+            problem = f"{key!r} is a Parameter; {what} in its place would not train"
+            remedy = f"set its value with module.{key}.value = tensor, or assign a graphc.Parameter(tensor)"
+            if is_symbol:
+                remedy = "compute it in forward, or give it an attribute of its own; a step changes values by updates"
+        elif isinstance(present, Module) and is_symbol:
+            problem = f"{key!r} is a {type(present).__name__}; a symbolic tensor in its place would lose the module"
+            remedy = "give what it computes another name"
+        else:
+            return
+        raise complaint(CompileError, type(self).__name__, problem, remedy=remedy)
+
+    def _not_found(self, key: str, value: object, entry: Module | Parameter) -> CompileError:
+        """The error for what is registered nowhere, as it stands in a container."""
+        what, remedy = "Parameters, which", "assign an attribute for each Parameter"
+        if isinstance(entry, Module):
+            what = "modules, whose parameters"
+            remedy = "use nn.Sequential, which can be indexed, or an attribute for each"
+        problem = f"attribute {key!r} is a {type(value).__name__} of {what} would not be found"
+        return complaint(CompileError, type(self).__name__, problem, remedy=remedy)
+
     def _check_registration(self, key: str, value: Module | Parameter) -> None:
         kind = type(self).__name__
         if not key or "." in key:
@@ -143,7 +167,7 @@ class Module:
             )
         if hasattr(Module, key):
             raise complaint(CompileError, kind, f"{key!r} is a method of every module", remedy="choose another name")
-        if isinstance(value, Module) and any(module is self for module in value.modules()):
+        if isinstance(value, Module) and any(module is self for _, module in _walk(value)):
             problem = f"{key!r} would make the module contain itself"
             raise complaint(CompileError, kind, problem, remedy="assign another module")
 
@@ -182,16 +206,10 @@ class Module:
         return (module for _, module in self.named_children())
 
     def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
-        """This module and all below it, parents first."""
-        seen = set()
-        waiting: list[tuple[str, Module]] = [(prefix, self)]
-        while waiting:
-            name, module = waiting.pop()
-            if id(module) in seen and remove_duplicate:
-                continue
-            seen.add(id(module))
-            yield name, module
-            waiting.extend(reversed([(_join(name, key), child) for key, child in registered(module, Module)]))
+        """This module and all below it, parents first. Raises CompileError for what is hidden in a container."""
+        found = list(_walk(self, prefix, remove_duplicate))
+        _check_containers([module for _, module in found])
+        return iter(found)
 
     def modules(self) -> Iterator[Module]:
         return (module for _, module in self.named_modules())
@@ -201,7 +219,8 @@ class Module:
     ) -> Iterator[tuple[str, Parameter]]:
         """The parameters of this module and, with `recurse`, of all below it; a shared one under its first name."""
         seen = set()
-        for path, module in self.named_modules(prefix, remove_duplicate) if recurse else [(prefix, self)]:
+        modules = self.named_modules(prefix, remove_duplicate)
+        for path, module in modules if recurse else [(prefix, self)]:
             for key, parameter in registered(module, Parameter):
                 if parameter.cell not in seen or not remove_duplicate:
                     seen.add(parameter.cell)
@@ -292,6 +311,43 @@ Module.__init__ = explained(Module.__init__, of_class=True, more=_MADE_FIRST)  #
 def registered(module: Module, kind: type[_T]) -> list[tuple[str, _T]]:
     """The attributes of `module` that hold a `kind`, in the order of assignment."""
     return [(key, value) for key, value in vars(module).items() if isinstance(value, kind)]
+
+
+def _walk(root: Module, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+    """`root` and the modules below it with their paths, parents first."""
+    seen = set()
+    waiting = [(prefix, root)]
+    while waiting:
+        name, module = waiting.pop()
+        if id(module) in seen and remove_duplicate:
+            continue
+        seen.add(id(module))
+        yield name, module
+        waiting.extend(reversed([(_join(name, key), child) for key, child in registered(module, Module)]))
+
+
+def _contained(value: object) -> Iterator[Module | Parameter]:
+    """Modules and Parameters in a list or its like, or in such within it."""
+    waiting = [value]
+    seen = set()  # a list may contain itself
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, (dict, list, tuple, set, frozenset)) and id(each) not in seen:
+            seen.add(id(each))
+            waiting.extend(each.values() if isinstance(each, dict) else each)
+        elif isinstance(each, (Module, Parameter)) and each is not value:
+            yield each
+
+
+def _check_containers(modules: Sequence[Module]) -> None:
+    """Containers are checked when they are assigned, and may have been empty then."""
+    known = {id(module) for module in modules}
+    cells = {parameter.cell for module in modules for _, parameter in registered(module, Parameter)}
+    for module in modules:
+        for key, value in vars(module).items():
+            for entry in _contained(value):
+                if (entry.cell not in cells) if isinstance(entry, Parameter) else (id(entry) not in known):
+                    raise module._not_found(key, value, entry)
 
 
 def _join(path: str, key: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from graphc.ir import Tensor
+from graphc.errors import ShapeError, brief
+from graphc.ir import Tensor, complaint
 from graphc.nn.module import Module
+from graphc.types import as_index
 
 __all__ = ["Flatten", "Identity"]
 
@@ -23,6 +25,10 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
+        for name, dim in (("start_dim", start_dim), ("end_dim", end_dim)):
+            if as_index(dim) is None:
+                problem = f"{name}, a dimension, is an integer, not {brief(dim)}"
+                raise complaint(ShapeError, "Flatten", problem, remedy="write nn.Flatten() for all but the batch")
         self.start_dim = start_dim
         self.end_dim = end_dim
 

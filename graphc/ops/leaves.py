@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
 from graphc.capacity import need
 from graphc.dims import Dim, Size
-from graphc.errors import DTypeError, ShapeError, brief, explained, one_line, type_name
+from graphc.errors import DTypeError, ShapeError, SymbolicValueError, brief, explained, one_line, type_name
 from graphc.expr import Expr, cast, literal
 from graphc.ir import Cell, Op, Tensor, apply, complaint, function, is_number
 from graphc.types import Array, TensorType, as_array, check_dtype, check_shape, dtype_name
@@ -52,7 +53,7 @@ class Constant(Op):
         return TensorType((), self.dtype)
 
     def eval(self) -> Array:
-        return torch.tensor(self.value, dtype=self.dtype)
+        return torch.tensor(self.value, dtype=self.dtype, device="cpu")
 
     def at(self, i: tuple[Expr, ...]) -> Expr:
         return literal(self.value, self.dtype)
@@ -93,7 +94,7 @@ class SizeValue(Op):
 
     def eval(self) -> Array:
         assert isinstance(self.size, int), "sizes are bound before anything is evaluated"
-        return torch.tensor(self.size, dtype=self.dtype)
+        return torch.tensor(self.size, dtype=self.dtype, device="cpu")
 
     def at(self, i: tuple[Expr, ...]) -> Expr:
         return cast(literal(self.size), self.dtype)
@@ -111,7 +112,8 @@ class Full(Op):
         return TensorType(self.shape, self.dtype)
 
     def eval(self) -> Array:
-        return torch.full(self.shape, self.value, dtype=self.dtype)  # type: ignore[arg-type]  # sizes are bound
+        shape: Any = self.shape  # sizes are bound
+        return torch.full(shape, self.value, dtype=self.dtype, device="cpu")
 
     def at(self, i: tuple[Expr, ...]) -> Expr:
         return literal(self.value, self.dtype)
@@ -127,7 +129,8 @@ class Iota(Op):
         return TensorType((self.size,), torch.int64)
 
     def eval(self) -> Array:
-        return torch.arange(self.size)  # type: ignore[arg-type]  # sizes are bound
+        size: Any = self.size  # it is bound
+        return torch.arange(size, device="cpu")
 
     def at(self, i: tuple[Expr, ...]) -> Expr:
         return i[0]
@@ -165,14 +168,26 @@ def constant(value: object, dtype: torch.dtype | None = None) -> Tensor:
     """A tensor of fixed values: a number, or a copy of a torch tensor (or of what `torch.as_tensor` takes)."""
     if isinstance(value, Tensor):
         raise complaint(DTypeError, "constant", "a symbolic tensor is not a constant", value, remedy="use it as it is")
+    if isinstance(value, torch.Tensor) and value.requires_grad:
+        problem = (
+            f"a torch tensor of shape {list(value.shape)} requires a gradient, and in a graph it would be a constant, "
+            "which never trains"
+        )
+        remedy = "write graphc.Parameter(tensor) for what trains, or tensor.detach() for its values as they are"
+        raise complaint(DTypeError, "constant", problem, remedy=remedy)
     try:
         if isinstance(value, Dim):
             return apply(SizeValue(value, check_dtype(dtype or torch.int64)))
         # A number is kept as `dtype` holds it, so that equal constants are equal ops.
-        array = as_array(value, dtype if dtype is None else check_dtype(dtype))
+        array = as_array(value, dtype if dtype is None else check_dtype(dtype), device="cpu")
+        if array.is_meta:
+            raise TypeError("it is on meta, where tensors have no elements")
         kept = check_dtype(array.dtype)
     except DTypeError as error:
         raise complaint(DTypeError, "constant", str(error)) from None
+    except SymbolicValueError:
+        problem = f"a {type_name(value)} with symbolic tensors is not a constant"
+        raise complaint(DTypeError, "constant", problem, remedy="join them with graphc.stack or graphc.cat") from None
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         shown = brief(value) if is_number(value) else type_name(value)
         wanted = "a tensor" if dtype is None else f"{dtype_name(dtype)}"
@@ -182,4 +197,5 @@ def constant(value: object, dtype: torch.dtype | None = None) -> Tensor:
     if array.ndim == 0:
         return apply(Constant(array.item(), kept))
     need(array.numel() * array.itemsize, lambda: f"a constant, {TensorType(tuple(array.shape), kept)},")
-    return apply(TensorConstant(array.clone(memory_format=torch.contiguous_format).resolve_neg()))
+    # On the CPU wherever it comes from, as all constants are: each program moves them to where its State is.
+    return apply(TensorConstant(array.to("cpu", copy=True, memory_format=torch.contiguous_format).resolve_neg()))

@@ -17,7 +17,7 @@ from graphc.types import Array, TensorType, dtype_name
 
 __all__ = ["binary_cross_entropy_terms"]
 
-SMALLEST_DENOMINATOR = torch.tensor(1e-12).item()
+SMALLEST_DENOMINATOR = torch.tensor(1e-12, device="cpu").item()
 """1e-12 as torch has it: in float32, whatever the dtype of the operands."""
 
 

@@ -126,7 +126,7 @@ def held(name: str, value: int, dtype: torch.dtype, wraps: bool = True) -> int |
     if not torch.iinfo(limiting).min <= value <= torch.iinfo(limiting).max:
         problem = f"{brief(value)} does not fit {dtype_name(limiting)}"
         raise complaint(DTypeError, name, problem, remedy="convert with .to(dtype)")
-    return torch.tensor(value).to(dtype).item()
+    return torch.tensor(value, device="cpu").to(dtype).item()
 
 
 def as_float(name: str, argument: str, value: object) -> float:

@@ -32,7 +32,7 @@ def counter() -> Cell:
 
     def start(generator: torch.Generator | None) -> Array:
         seed = torch.initial_seed() if generator is None else generator.initial_seed()
-        return torch.tensor([as_int64(seed), 0])
+        return torch.tensor([as_int64(seed), 0], device="cpu")
 
     with torch.inference_mode(False):  # what is made in inference mode could not be updated outside it
         return Cell("dropout", COUNTER, Role.RANDOM, start(None), start)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from graphc.errors import StateError, brief
 from graphc.ir import Tensor
+from graphc.optim.hyper import check_flag
 from graphc.optim.optimizer import Optimizer
 from graphc.optim.rates import LearningRate
 from graphc.state import Parameter, Variable
@@ -41,6 +42,7 @@ class Adam(Optimizer):
         self.beta2 = self._hyper("beta2", betas[1], below=1.0)
         self.eps = self._hyper("eps", eps)
         self.weight_decay = self._option("weight_decay", weight_decay)
+        check_flag(type(self).__name__, "amsgrad", amsgrad)
         self.amsgrad = amsgrad
         self.step = self._counter()
         self.exp_avg = self._slots("exp_avg")

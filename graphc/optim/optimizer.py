@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import inspect
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from functools import partial
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial, wraps
+from typing import Any, NoReturn, Self
 
 import torch
 
 from graphc.errors import GradientError, StateError, brief, explained, type_name
 from graphc.gradient import grad
-from graphc.ir import Node, Role, Tensor, complaint
+from graphc.ir import Cell, Node, Role, Tensor, complaint, topological_order
 from graphc.optim.hyper import number
 from graphc.optim.rates import LearningRate, Owner, Rate
 from graphc.optim.updates import Updates
@@ -62,11 +64,32 @@ class Optimizer:
         super().__init_subclass__(**options)
         if cls.__module__.startswith("graphc.") and "__init__" in vars(cls):  # those of users say what Python says
             cls.__init__ = explained(cls.__init__, of_class=True)  # type: ignore[method-assign]
+        if inspect.isfunction(rule := vars(cls).get("update")):
+            cls.update = _of_gradients(rule)  # type: ignore[method-assign]
 
     def __init__(self, params: Iterable[Parameter]) -> None:
         self.params = _checked(type(self).__name__, params)
-        # Slots have the parameters' dtypes; taking the nodes fixes these.
-        self._nodes = {parameter: parameter.node for parameter in self.params}
+        self._fix_dtypes()
+
+    def _fix_dtypes(self) -> None:
+        for parameter in self.params:
+            parameter.node  # noqa: B018 - slots have the parameters' dtypes, which taking the nodes fixes
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """An independent optimizer of copies of the parameters: those of the network if both are copied in one call."""
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        vars(twin).update({name: copy.deepcopy(value, memo) for name, value in vars(self).items()})
+        twin._fix_dtypes()
+        pairs = [
+            *zip(self.params, twin.params, strict=True),
+            *((vars(self)[name], vars(twin)[name]) for name in vars(self)),
+        ]
+        twins = {old.cell: new.node for old, new in pairs if isinstance(old, Variable)}
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) and not isinstance(value, Variable):  # such as a rate that counts steps
+                setattr(twin, name, _read_from(twins, value))
+        return twin
 
     def __getattr__(self, name: str) -> NoReturn:
         remedy = f" {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
@@ -104,13 +127,16 @@ class Optimizer:
         paired = {
             parameter: gradient
             for parameter, gradient in zip(self.params, gradients, strict=True)
-            if self._nodes[parameter] in reached
+            if parameter.node in reached
         }
         if not paired:
             names = ", ".join(repr(parameter.name) for parameter in self.params[:3])
             more = ", …" if len(self.params) > 3 else ""
             problem = f"the loss depends on none of the optimizer's {len(self.params)} parameters ({names}{more})"
-            remedy = "build the loss with the parameters of this optimizer; only floating values have gradients"
+            remedy = (
+                "build the loss with the parameters of this optimizer, which those of a copy are not; only floating "
+                "values have gradients"
+            )
             raise complaint(GradientError, f"{type(self).__name__}.minimize", problem, remedy=remedy)
         return Updates(self.update(paired))
 
@@ -118,9 +144,32 @@ class Optimizer:
         """The update rule: from parameters' gradients to the new values of parameters and slots.
 
         The expressions are pointwise and of one form for all parameters, and what they share is a 0-d tensor computed
-        once for the step, so that a backend can update all parameters in one go.
+        once for the step, so that a backend can update all parameters in one go. Whoever defines it is given gradients
+        of the parameters' types; for others it raises GradientError.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define update")
+
+    def _check(self, gradients: object) -> None:
+        """Raises GradientError for what is no mapping from parameters of this optimizer to gradients of their types."""
+        who = f"{type(self).__name__}.update"
+        remedy = "give {p: graphc.grad(loss, p) for p in net.parameters()}, with the gradients changed as you like"
+        if not isinstance(gradients, Mapping):
+            problem = f"gradients is a {type_name(gradients)}, not a mapping from parameters to their gradients"
+            raise complaint(GradientError, who, problem, remedy=remedy)
+        own = {parameter.cell for parameter in self.params}
+        for p, g in gradients.items():
+            if not isinstance(p, Parameter):
+                raise complaint(GradientError, who, f"a key is {brief(p)}, not a Parameter", remedy=remedy)
+            if p.cell not in own:
+                problem = f"{p.name!r} is none of the optimizer's {len(own)} parameters, so that it has no slots for it"
+                raise complaint(GradientError, who, problem, remedy="make the optimizer with it, or leave it out")
+            if not isinstance(g, Tensor):
+                problem = f"the gradient of {p.name!r} is {brief(g)} ({type_name(g)}), not a symbolic tensor"
+                raise complaint(GradientError, who, problem, remedy=remedy)
+            if g.type != p.type:
+                problem = f"the gradient of {p.name!r} is {g.type}, and the parameter {p.type}"
+                remedy = f"convert it, with .to({p.dtype})" if g.shape == p.shape else remedy
+                raise complaint(GradientError, who, problem, about=(g,), remedy=remedy)
 
     # What subclasses create in their constructors.
 
@@ -131,7 +180,7 @@ class Optimizer:
 
     def _option(self, name: str, value: float) -> Variable | None:
         """A hyper-parameter that 0 leaves out of the graph."""
-        return self._hyper(name, value) if isinstance(value, str) or value else None
+        return self._hyper(name, value) if number(type(self).__name__, name, value) else None
 
     def _rate(self, lr: LearningRate) -> Tensor:
         """The learning rate of the present step. It counts steps if it is a function of them."""
@@ -163,6 +212,27 @@ class Optimizer:
             zeros = partial(_zeros_like, parameter)
             slots[parameter] = Variable(zeros(None), name=f"{parameter.name or i}.{name}", initial=zeros)
         return slots
+
+
+def _of_gradients(rule: Callable[..., dict[Variable, Tensor]]) -> Callable[..., dict[Variable, Tensor]]:
+    """An update rule that is given gradients only: others would be broadcast, and train something else in silence."""
+
+    @wraps(rule)
+    def update(self: Optimizer, gradients: object, *more: object, **options: object) -> dict[Variable, Tensor]:
+        self._check(gradients)
+        return rule(self, gradients, *more, **options)
+
+    return explained(update)
+
+
+def _read_from(twins: Mapping[Cell, Node], tensor: Tensor) -> Tensor:
+    """The same graph, which reads `twins` where it has read the cells."""
+    new: dict[Node, Node] = {}
+    for node in topological_order([tensor.node]):
+        inputs = tuple([new[operand] for operand in node.inputs])
+        there = None if node.op.cell is None else twins.get(node.op.cell)
+        new[node] = there or (node if inputs == node.inputs else Node(node.op, inputs, node.type, node.origin))
+    return Tensor(new[tensor.node])
 
 
 def _zeros_like(parameter: Parameter, generator: torch.Generator | None) -> Array:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from graphc.errors import StateError, brief
 from graphc.ir import Tensor
 from graphc.ops import where
+from graphc.optim.hyper import check_flag, number
 from graphc.optim.optimizer import Optimizer
 from graphc.optim.rates import LearningRate
 from graphc.state import Parameter, Variable
@@ -37,6 +38,8 @@ class SGD(Optimizer):
         self.momentum = self._option("momentum", momentum)
         self.weight_decay = self._option("weight_decay", weight_decay)
         self.dampening: Variable | None = None
+        number("SGD", "dampening", dampening, low=-math.inf)
+        check_flag("SGD", "nesterov", nesterov)
         if nesterov and (self.momentum is None or dampening):
             raise StateError(
                 f"SGD: nesterov needs momentum, and dampening = 0, not momentum={brief(momentum)} and "

@@ -17,6 +17,9 @@ class Updates(Mapping[Variable, Tensor]):
     def __init__(self, values: Mapping[Variable, Tensor]) -> None:
         self._values = dict(values)
 
+    def __deepcopy__(self, memo: dict[int, object]) -> Updates:
+        return self  # its values are graph, which is not copied: copies of its keys would be updated from the originals
+
     def __getitem__(self, variable: Variable) -> Tensor:
         return self._values[variable]
 

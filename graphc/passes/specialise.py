@@ -32,7 +32,7 @@ def dropout_in_inference(n: Node) -> Tensor | None:
 
 def _in_training(graph: Graph) -> tuple[Graph, Mapping[str, int]]:
     random = {n.op.source: n for n in graph.nodes if isinstance(n.op, Dropout) and 0.0 < n.op.p < 1.0}
-    # In the order of the calls, so that neither the masks nor the counter depend on which outputs a program has.
+    # In the order of the calls, whatever the order of a program's outputs.
     sources = sorted(random, key=lambda source: source.serial)
 
     @rule(Dropout)
@@ -51,6 +51,6 @@ def _in_training(graph: Graph) -> tuple[Graph, Mapping[str, int]]:
         return result, fired
     counter = sources[0]
     with inherited(random[counter].origin, by="specialise"):
-        following = apply(CellValue(counter)) + constant(torch.tensor([0, 1]))
+        following = apply(CellValue(counter)) + constant(torch.tensor([0, 1], device="cpu"))
     counted = Output(following.node, OutputRole.UPDATE, counter.name, counter)
     return Graph(result.inputs, (*result.outputs, counted), result.name), fired

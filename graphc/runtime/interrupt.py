@@ -5,6 +5,8 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # has no stub; what `signal` wraps at 3 µs a call, for enums
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 __all__ = ["Cancelled", "DeferredInterrupt", "cancel_on", "is_cancelled"]
@@ -38,25 +40,43 @@ def is_cancelled() -> bool:
 class DeferredInterrupt:
     """While entered, SIGINT only makes `requested` true; leaving delivers it to the handler that was there before.
 
-    Outside the main thread, where Python handles no signals, the event of `cancel_on` does this, if there is one.
-    Does nothing when no Python handler waits for SIGINT.
+    One inside another leaves that to it. Outside the main thread, where Python handles no signals, the event of
+    `cancel_on` does this, if there is one. Does nothing when no Python handler waits for SIGINT.
     """
 
-    __slots__ = ("_before", "_event", "_noted")
+    __slots__ = ("_before", "_event", "_noted", "_outer")
 
     def __init__(self) -> None:
         self._noted = False
         self._before: object = None
         self._event: threading.Event | None = None
+        self._outer: DeferredInterrupt | None = None
 
     @property
     def requested(self) -> bool:
+        if self._outer is not None:
+            return self._outer.requested
         return self._noted or (self._event is not None and self._event.is_set())
+
+    @contextmanager
+    def delivered(self) -> Iterator[None]:
+        """SIGINT goes where it went before, for as long as this takes."""
+        if self._before is None:
+            yield
+            return
+        _signal.signal(_SIGINT, self._before)
+        try:
+            yield
+        finally:
+            _signal.signal(_SIGINT, self._note)
 
     def __enter__(self) -> DeferredInterrupt:
         if threading.current_thread() is threading.main_thread():
             before = _signal.getsignal(_SIGINT)
-            if callable(before):
+            outer = getattr(before, "__self__", None)
+            if isinstance(outer, DeferredInterrupt):
+                self._outer = outer
+            elif callable(before):
                 self._before = before
                 _signal.signal(_SIGINT, self._note)
         else:

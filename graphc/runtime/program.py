@@ -211,6 +211,7 @@ class Program(Runner):
             saving=saving,
         )
 
+    @explained
     def save(self, path: str | os.PathLike[str], *, state: State | None = None) -> None:
         """Write the values of `state`, the default one if None, to a safetensors file: parameters under torch's names,
         and all else that training goes on from.
@@ -224,6 +225,7 @@ class Program(Runner):
             values = copies(self.declared.cells, state.read)
         write_checkpoint(path, values)
 
+    @explained
     def load(self, path: str | os.PathLike[str], *, state: State | None = None, strict: bool = True) -> None:
         """Read what `save` or `fit(checkpoint=...)` wrote into `state`, the default one if None.
 

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from sys import float_info
 from typing import Any, TypeVar
 
 import torch
@@ -52,8 +53,6 @@ class Saver:
     state: State
     history: History = field(default_factory=History)
     stopped: bool = False
-    interrupt: BaseException | None = None
-    """To be raised once the checkpoint is written."""
     _at: tuple[int, int, Sequence[float | Array]] = (0, 0, ())
     _due: float = 0.0
 
@@ -106,14 +105,16 @@ def saver_for(
     state: State,
     settings: Mapping[str, int],
     epochs: int,
+    names: Sequence[str],
     data: Sequence[Array],
     held_out: Sequence[Array] | None,
 ) -> Saver:
     """The saver of a run, where the run in the file at `path` is if that is to be gone on with.
 
-    `settings` has what the run was asked to do, as numbers; the rest of what must be the same is found here. Values of
-    the file are in the State afterwards. Raises InputError for what makes no sense, CheckpointError for a file that is
-    there and is not to be gone on with, and for one that does not belong to this run.
+    `settings` has what the run was asked to do, as numbers, and `names` are those of its means, on held-out data last;
+    the rest of what must be the same is found here. Values of the file are in the State afterwards. Raises InputError
+    for what makes no sense, CheckpointError for a file that is there and is not to be gone on with, and for one that
+    does not belong to this run.
     """
     name = path_name(path)
     if name is None:
@@ -135,7 +136,7 @@ def saver_for(
         "data": _digest(data),
         "validation": "none" if held_out is None else _digest(held_out),
     }
-    saver = Saver(name, float(every), whole, declared.cells, state)
+    saver = Saver(name, min(float_info.max, every), whole, declared.cells, state)
     if not os.path.exists(name):
         return saver  # the first start of a run that will be resumed is like any other
     if not resume:
@@ -149,13 +150,14 @@ def saver_for(
             f"{one_line(name)}: has values, but no run to go on with. program.load(path) reads them, and fit starts "
             "from there with another checkpoint path"
         )
-    scalars = sum(output.cell is None and not output.node.type.shape for output in declared.outputs)
-    _restore(saver, checkpoint, epochs, scalars)
+    _restore(saver, checkpoint, epochs, names, len(names) if held_out is None else len(names) // 2)
     return saver
 
 
-def _restore(saver: Saver, checkpoint: Checkpoint, most_epochs: int, scalars: int) -> None:
+def _restore(saver: Saver, checkpoint: Checkpoint, most_epochs: int, names: Sequence[str], scalars: int) -> None:
     """Let State, history and position be those of the checkpoint; nothing changes if it does not fit.
+
+    `names` are those of the means of an epoch, and `scalars` is how many of them there are within one.
 
     Native code goes on at the position as it is: within a batch, it would read what is beyond the data.
     """
@@ -166,12 +168,11 @@ def _restore(saver: Saver, checkpoint: Checkpoint, most_epochs: int, scalars: in
             raise CheckpointError(f"{one_line(saver.path)}: {text}")
     values = values_for(checkpoint, saver.cells)
     epochs, samples, steps = (_field(checkpoint, key, int) for key in ("epochs", "samples", "steps"))
-    names = _field(checkpoint, "names", list)
     means, seconds, totals = (_numbers_of(checkpoint, key) for key in ("means", "seconds", "totals"))
     all_samples = saver.settings["samples"]
     is_whole = (
-        all(isinstance(name, str) for name in names)
-        and len(means) == len(set(names)) * epochs
+        _field(checkpoint, "names", list) == (list(names) if epochs else [])
+        and len(means) == len(names) * epochs
         and len(seconds) == epochs
         and (samples in range(0, all_samples, saver.settings["batch_size"]) or samples == all_samples)
         and (not samples or len(totals) == scalars)
@@ -184,7 +185,7 @@ def _restore(saver: Saver, checkpoint: Checkpoint, most_epochs: int, scalars: in
     saver.mark(epochs, samples, totals if samples else ())
     saver.stopped = _field(checkpoint, "stopped", bool)
     history = saver.history
-    history.metrics = {name: means[i * epochs : (i + 1) * epochs] for i, name in enumerate(names)}
+    history.metrics = {name: means[i * epochs : (i + 1) * epochs] for i, name in enumerate(names) if epochs}
     history.seconds, history.steps = seconds, steps
     put(values, saver.state)
 

@@ -13,7 +13,7 @@ import torch
 from graphc.backends.binding import Binding
 from graphc.backends.executable import Bound, Executable, Loop, Position
 from graphc.backends.threads import Threads
-from graphc.errors import InputError, StateError
+from graphc.errors import InputError, StateError, explained
 from graphc.expr.philox import SHUFFLE, as_int64
 from graphc.ir import Cell, Graph, Role
 from graphc.ir.lazy import lazy
@@ -99,6 +99,7 @@ class Runner:
         """How many threads a call may use, as `compile` was told; None for as many as it is worth."""
         return self._threads
 
+    @explained
     def new_state(self, seed: int | None = None) -> State:
         """An independent State: a copy of the default one, or with `seed` fresh initial values and slots.
 

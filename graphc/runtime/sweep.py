@@ -20,7 +20,7 @@ from graphc.runtime.history import History
 from graphc.runtime.interrupt import Cancelled, cancel_on, is_cancelled
 from graphc.runtime.program import Program
 from graphc.runtime.progress import Reporter, sweep_bar
-from graphc.runtime.training import Epoch, check, check_hypers, fit
+from graphc.runtime.training import Epoch, check, check_hypers, count, fit
 from graphc.state import State, Variable
 
 __all__ = ["Outcome", "Run", "Sweep"]
@@ -64,22 +64,22 @@ class Run:
         given = program._checked(state)
         self.program = program
         self.data = data
-        self.batch_size = batch_size
-        self.epochs = epochs
+        self.batch_size = count("fit", "batch_size", batch_size, 1)
+        self.epochs = count("fit", "epochs", epochs, 0)
         self.shuffle = shuffle
-        self.seed = seed
+        self.seed = count("fit", "seed", seed, 0)
         self.state = state
         self.validation = validation
         self.on_epoch = on_epoch
         if not isinstance(hyper, (Mapping, NoneType)):
             raise StateError(f"hyper is a {type_name(hyper)}, not a mapping such as {{'lr': 0.1}}")
         self.hyper: dict[str | Variable, float] = dict(check_hypers(given, (hyper or {}).items()))
-        arrays, _ = check(program, data, batch_size, epochs, seed, given, self._held_out, shuffle, on_epoch)
-        if state is None and seed >= 2**64:
-            raise InputError(f"a seed of initial values is below 2⁶⁴; {seed} is not")
+        arrays, _ = check(program, data, self.batch_size, given, self._held_out, shuffle, on_epoch)
+        if state is None and self.seed >= 2**64:
+            raise InputError(f"a seed of initial values is below 2⁶⁴; {self.seed} is not")
         parameters = sum(cell.value.numel() for cell in program.graph.cells)
         # How long it takes, in a unit that is the same for runs of similar programs.
-        self._work = float(epochs * len(arrays[0]) * max(1, parameters))
+        self._work = float(self.epochs * len(arrays[0]) * max(1, parameters))
 
     @property
     def _held_out(self) -> tuple[Program, Sequence[object]] | None:

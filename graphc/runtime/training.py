@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
 
 import torch
 
@@ -15,21 +17,29 @@ from graphc.capacity import need
 from graphc.dims import Dim, same
 from graphc.errors import InputError, NonFiniteError, StateError, brief, type_name
 from graphc.ir import Role
+from graphc.ir.elsewhere import EPOCHS_ELSEWHERE, missing
 from graphc.runtime.history import History
-from graphc.runtime.interrupt import Cancelled, DeferredInterrupt
+from graphc.runtime.interrupt import DeferredInterrupt
 from graphc.runtime.progress import Reporter
 from graphc.runtime.resume import Saver
 from graphc.runtime.runner import Runner
 from graphc.runtime.shuffle import permutation
 from graphc.state import State, Variable
-from graphc.types import Array
+from graphc.types import Array, as_index
 
-__all__ = ["Epoch", "check", "check_hypers", "evaluate", "fit"]
+__all__ = ["Epoch", "check", "check_hypers", "count", "evaluate", "fit"]
 
 START = Position()
 
 GATHERED_BYTES = 1 << 26
 """How much shuffled data is gathered at a time."""
+
+
+class _Means(dict[str, float]):
+    """Means by name."""
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise KeyError(f"epoch.metrics has no {name!r}; it has {', '.join(map(repr, self)) or 'nothing'}")
 
 
 @dataclass
@@ -48,6 +58,11 @@ class Epoch:
         """
         for name, value in dict(check_hypers(self.state, values.items())).items():
             self.state[name] = value
+
+    if not TYPE_CHECKING:  # type checkers report unknown attributes themselves
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise missing("'Epoch' object", name, [*dir(type(self)), *vars(self)], EPOCHS_ELSEWHERE)
 
     def stop(self) -> None:
         """Let this epoch be the last."""
@@ -83,17 +98,15 @@ def check(
     program: Runner,
     data: Sequence[object],
     batch_size: int,
-    epochs: int,
-    seed: int,
     state: State,
     validation: tuple[Runner, Sequence[object]] | None,
     shuffle: bool = True,
     on_epoch: Callable[[Epoch], object] | None = None,
 ) -> tuple[list[Array], list[Array] | None]:
-    """What `fit` is given, checked: data and validation data as tensors. Raises InputError and StateError."""
-    _check_count("fit", "batch_size", batch_size, 1)
-    _check_count("fit", "epochs", epochs, 0)
-    _check_count("fit", "seed", seed, 0)
+    """What `fit` is given, counts aside, checked: data and validation data as tensors.
+
+    Raises InputError and StateError.
+    """
     if not isinstance(shuffle, bool):
         raise InputError(f"fit: shuffle is True or False, not {brief(shuffle)}")
     if on_epoch is not None and not callable(on_epoch):
@@ -104,6 +117,7 @@ def check(
         state.read(cell)
     arrays = _batched(program, data, state, "fit: data")
     program.bind_batches(arrays, batch_size)
+    _check_names(_names(program, None if validation is None else validation[0]))
     if validation is None:
         return arrays, None
     held_out = _batched(*validation, state, "fit: validation")
@@ -123,40 +137,45 @@ def fit(
     validation: tuple[Runner, Sequence[object]] | None,
     on_epoch: Callable[[Epoch], object] | None,
     reporting: Callable[[int], AbstractContextManager[Reporter]],
-    saving: Callable[[Mapping[str, int], int, Sequence[Array], Sequence[Array] | None], Saver] | None = None,
+    saving: Callable[..., Saver] | None = None,
 ) -> History:
     """See `Program.fit`. `validation` has the program that evaluates, and its data; `reporting` takes the epochs.
 
-    `saving` gives what writes checkpoints, from the settings of the run and its data.
+    `saving` gives what writes checkpoints, from the settings of the run, its epochs, the names of its means, its data
+    and its validation data.
     """
-    arrays, arrays_held_out = check(program, data, batch_size, epochs, seed, state, validation, shuffle, on_epoch)
+    batch_size, epochs = count("fit", "batch_size", batch_size, 1), count("fit", "epochs", epochs, 0)
+    seed = count("fit", "seed", seed, 0)
+    arrays, arrays_held_out = check(program, data, batch_size, state, validation, shuffle, on_epoch)
     held_out = None
     if validation is not None and arrays_held_out is not None:
         held_out = _Run(validation[0], arrays_held_out, batch_size, epochs, None, state)
     settings = {"batch_size": batch_size, "seed": seed, "shuffle": int(shuffle), "samples": len(arrays[0])}
-    saver = None if saving is None else saving(settings, epochs, arrays, arrays_held_out)
+    names = _names(program, None if held_out is None else held_out.program)
+    saver = None if saving is None else saving(settings, epochs, names, arrays, arrays_held_out)
     history = History() if saver is None else saver.history
     steps = -(-len(arrays[0]) // batch_size)
-    if any(cell.role is Role.RANDOM for cell in program.graph.cells):
-        with DeferredInterrupt(), program.running(state):
-            program.reseed(seed, state)
-    apart = program.apart(arrays, state)
-    run = _Run(program, apart, batch_size, epochs, seed if shuffle else None, state, held_out, saver)
-    with reporting(epochs) as report:
-        for number, metrics, seconds in run.epoch_by_epoch(several_at_a_time=on_epoch is None):
+    # An interrupt ends the run between two steps. What is finished then gets into the history and to `on_epoch` first,
+    # whose settings belong to the next epoch: a checkpoint without them would go on to other bits.
+    with DeferredInterrupt() as interrupt, reporting(epochs) as report:
+        if any(cell.role is Role.RANDOM for cell in program.graph.cells):
+            with program.running(state):
+                program.reseed(seed, state)
+        apart = program.apart(arrays, state)
+        run = _Run(program, apart, batch_size, epochs, seed if shuffle else None, state, held_out, saver)
+        for number, metrics, seconds in run.epoch_by_epoch(interrupt, several_at_a_time=on_epoch is None):
             history.add(metrics, seconds, steps)
             report(number, metrics)
             if on_epoch is not None:
-                epoch = Epoch(number, dict(metrics), state)
-                on_epoch(epoch)
+                epoch = Epoch(number, _Means(metrics), state)
+                with interrupt.delivered():
+                    on_epoch(epoch)
                 if epoch.stopped:
                     if saver is not None:
                         saver.stopped = True
                     break
-    if saver is not None:
-        saver.write()
-        if saver.interrupt is not None:
-            raise saver.interrupt
+        if saver is not None:
+            saver.write()
     return history
 
 
@@ -176,13 +195,20 @@ class _Run:
     held_out: _Run | None = None
     saver: Saver | None = None
 
-    def epoch_by_epoch(self, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
-        """Number, means and seconds of each epoch, once it is done; maybe of several, once all of them are."""
+    def epoch_by_epoch(
+        self, interrupt: DeferredInterrupt, several_at_a_time: bool
+    ) -> Iterator[tuple[int, dict[str, float], float]]:
+        """Number, means and seconds of each epoch, once it is done; maybe of several, once all of them are.
+
+        Ends between two steps when an interrupt is requested.
+        """
         start = Position() if self.saver is None else self.saver.position
         if self.saver is not None and self.saver.stopped:
             return iter(())
         loop = self.loop(start)
-        return self._in_python(start) if loop is None else self._natively(loop, several_at_a_time)
+        if loop is None:
+            return self._in_python(start, interrupt)
+        return self._natively(loop, interrupt, several_at_a_time)
 
     def loop(self, start: Position) -> Loop | None:
         loop = self.program.loop(self.data, self.batch_size, self.epochs, start, self.seed, self.state)
@@ -193,82 +219,83 @@ class _Run:
 
     @property
     def names(self) -> list[str]:
-        """Of the means: those of the scalar outputs, then on held-out data."""
-        names = [name for _, name in self.program.scalar_outputs]
-        return names if self.held_out is None else [*names, *(f"validation_{name}" for name in self.held_out.names)]
+        return _names(self.program, None if self.held_out is None else self.held_out.program)
 
     # The State is reserved for an epoch, or some hundredths of a second, and not between: `on_epoch` may restore
     # parameters, or train something else. An interrupt on the way in or out would leave it reserved for ever.
 
-    def _in_python(self, start: Position) -> Iterator[tuple[int, dict[str, float], float]]:
+    def _in_python(
+        self, start: Position, interrupt: DeferredInterrupt
+    ) -> Iterator[tuple[int, dict[str, float], float]]:
         samples, held_out = len(self.data[0]), self.held_out
         for number in range(start.epochs + 1, self.epochs + 1):
             began = time.perf_counter()
             order = None if self.seed is None else permutation(samples, self.seed, number - 1).to(self.state.device)
-            with self._interrupts_kept():
-                with DeferredInterrupt(), self.program.running(self.state):
-                    means = _pass_over(self, order, f"epoch {number}", start)
-                seconds = time.perf_counter() - began
-                if held_out is not None:
-                    means += _pass_over(held_out, None, f"validation after epoch {number}")
-            if self._is_interrupted:
+            with self.program.running(self.state):
+                means = _pass_over(self, order, f"epoch {number}", start)
+            seconds = time.perf_counter() - began
+            if held_out is not None and not interrupt.requested:
+                means += _pass_over(held_out, None, f"validation after epoch {number}")
+            if interrupt.requested:
                 return
             if self.saver is not None:
                 self.saver.mark(number)
             yield number, dict(zip(self.names, means, strict=True)), seconds
+            if interrupt.requested:
+                return
             start = Position(number)
             if self.saver is not None:
                 self.saver.write_if_due()
 
-    def _natively(self, loop: Loop, several_at_a_time: bool) -> Iterator[tuple[int, dict[str, float], float]]:
+    def _natively(
+        self, loop: Loop, interrupt: DeferredInterrupt, several_at_a_time: bool
+    ) -> Iterator[tuple[int, dict[str, float], float]]:
         done = loop.position.epochs
         while done < self.epochs:
             finished: list[tuple[int, dict[str, float], float]] = []
-            with self._interrupts_kept(), DeferredInterrupt():
-                with self.program.running(self.state):
-                    if not loop.is_current(self.state):
-                        moved = self.loop(loop.position)
-                        if moved is None:  # to another device
-                            break
-                        loop = moved
-                    self.program.advance(loop, self.epochs if several_at_a_time else done + 1)
-                position = loop.position
-                for means, seconds in loop.results(done, position.epochs):
-                    done += 1
-                    finished.append((done, dict(zip(self.names, means, strict=True)), seconds))
-                if self.saver is not None:
-                    self.saver.mark(position.epochs, position.samples, position.totals)
+            with self.program.running(self.state):
+                if not loop.is_current(self.state):
+                    moved = self.loop(loop.position)
+                    if moved is None:  # to another device
+                        break
+                    loop = moved
+                self.program.advance(loop, self.epochs if several_at_a_time else done + 1)
+            position = loop.position
+            for means, seconds in loop.results(done, position.epochs):
+                done += 1
+                finished.append((done, dict(zip(self.names, means, strict=True)), seconds))
+            if self.saver is not None:
+                self.saver.mark(position.epochs, position.samples, position.totals)
             yield from finished
-            if self._is_interrupted:
+            if interrupt.requested:
                 return
             if self.saver is not None:
                 self.saver.write_if_due()
         if done < self.epochs:
-            yield from self._in_python(loop.position)
+            yield from self._in_python(loop.position, interrupt)
 
-    @contextmanager
-    def _interrupts_kept(self) -> Iterator[None]:
-        """With a saver, an interrupt of what is inside, which comes between two steps, ends the run a little later.
 
-        What is finished gets into the history and to `on_epoch` first, whose settings belong to the next epoch: a
-        checkpoint without them would go on to other bits.
-        """
-        try:
-            yield
-        except (KeyboardInterrupt, Cancelled) as error:
-            if self.saver is None:
-                raise
-            self.saver.interrupt = error
+def _names(program: Runner, held_out: Runner | None) -> list[str]:
+    """Of the means: those of the scalar outputs, then on held-out data."""
+    names = [name for _, name in program.scalar_outputs]
+    return names if held_out is None else [*names, *(f"validation_{name}" for _, name in held_out.scalar_outputs)]
 
-    @property
-    def _is_interrupted(self) -> bool:
-        return self.saver is not None and self.saver.interrupt is not None
+
+def _check_names(names: Sequence[str]) -> None:
+    """Raises InputError if one curve would take another's place in the History."""
+    [(name, count)] = Counter([*names, "seconds"]).most_common(1)
+    if count > 1:
+        other = "the time of each epoch"
+        if name != "seconds":
+            other = f"the mean of {brief(name.removeprefix('validation_'))} on validation data"
+        problem = f"the output {brief(name)} is called as {other} is in the history"
+        raise InputError(f"fit: {problem}. Give the output another name")
 
 
 def evaluate(program: Runner, data: Sequence[object], batch_size: int | None, state: State) -> dict[str, float]:
     """See `Program.evaluate`. `program` has no updates."""
     if batch_size is not None:
-        _check_count("evaluate", "batch_size", batch_size, 1)
+        batch_size = count("evaluate", "batch_size", batch_size, 1)
     if not program.scalar_outputs:
         shown = ", ".join(f"{output.name} is {output.node.type}" for output in program.declared.outputs)
         raise InputError(
@@ -322,11 +349,12 @@ def _batches(arrays: Sequence[Array], order: Array | None, batch_size: int, seen
     """Batches in order, after the first `seen` samples; shuffled data is gathered in large pieces, then cut."""
     if seen >= len(arrays[0]):  # cutting nothing would give one batch without samples
         return
+    batch_size = min(batch_size, len(arrays[0]))  # torch cuts by numbers of 64 bits
     if order is None:
         yield from zip(*(torch.split(array[seen:], batch_size) for array in arrays))
         return
     row = sum(array[:1].numel() * array.element_size() for array in arrays)
-    need(row * min(batch_size, len(order)), lambda: f"a batch of {batch_size} shuffled samples")
+    need(row * batch_size, lambda: f"a batch of {batch_size} shuffled samples")
     rows = max(1, GATHERED_BYTES // max(1, row * batch_size)) * batch_size
     for piece in torch.split(order[seen:], rows):
         yield from zip(*(torch.split(array.index_select(0, piece), batch_size) for array in arrays))
@@ -363,6 +391,9 @@ def _batched(program: Runner, data: Sequence[object], state: State, what: str) -
     return arrays
 
 
-def _check_count(caller: str, name: str, value: int, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise InputError(f"{caller}: {name} is an integer of {least} or more, not {value!r}")
+def count(caller: str, name: str, value: object, least: int) -> int:
+    """An integer of any library as Python's. Raises InputError for what is none, or less than `least`."""
+    number = as_index(value)
+    if number is None or number < least:
+        raise InputError(f"{caller}: {name} is an integer of {least} or more, not {brief(value)}")
+    return number

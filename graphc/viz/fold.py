@@ -73,7 +73,7 @@ def number(value: float, dtype: torch.dtype) -> str:
     if isinstance(value, float):
         for digits in range(6, 17):
             text = f"{value:.{digits}g}"
-            if torch.tensor(float(text), dtype=dtype).item() == value:
+            if torch.tensor(float(text), dtype=dtype, device="cpu").item() == value:
                 return text
     return repr(value)
 

@@ -109,7 +109,7 @@ def batch_for(program: Program, sizes: Mapping[str, int] | None = None, seed: in
     drawn = []
     for type_ in program.input_types:
         shape = [dims.evaluate(size, bound) for size in type_.shape]
-        values = torch.randn(shape, generator=generator, dtype=torch.float64)
+        values = torch.randn(shape, generator=generator, dtype=torch.float64, device="cpu")
         values = values if type_.dtype.is_floating_point else values > 0
         drawn.append(values.to(type_.dtype).to(program.state.device))
     return tuple(drawn)

@@ -10,6 +10,7 @@ import torch
 import graphc
 from graphc import nn, optim
 from graphc.ir.elsewhere import (
+    EPOCHS_ELSEWHERE,
     FUNCTIONS_ELSEWHERE,
     LAYERS_ELSEWHERE,
     METHODS_ELSEWHERE,
@@ -29,6 +30,7 @@ from graphc.ir.tensor import FUNCTIONS
         (nn, LAYERS_ELSEWHERE),
         (optim, OPTIMIZERS_ELSEWHERE),
         (nn.Module, MODULES_ELSEWHERE),
+        (graphc.Epoch(1, {}, graphc.State([])), EPOCHS_ELSEWHERE),
     ],
 )
 def test_what_is_there_is_not_elsewhere(there: object, texts: Mapping[str, str]) -> None:
@@ -53,6 +55,32 @@ def test_missing() -> None:
     assert str(missing("it", "zebra", ["tanh"], texts)) == "it has no attribute 'zebra': there are few"
     assert str(missing("it", "zebra", ["tanh"], {})) == "it has no attribute 'zebra'"
     assert str(missing("it", "_private", ["private"], {})) == "it has no attribute '_private'"
+
+
+def test_what_is_made_of_other_functions() -> None:
+    """The formulas that are told give what torch gives."""
+    x, c = graphc.placeholder("x", ("n", 3)), graphc.placeholder("c", ("n",), torch.int64)
+    values, classes, k = torch.tensor([[1.0, -2.0, 3.0], [0.5, 4.0, 0.0]]), torch.tensor([2, 0]), 3
+    outputs = [
+        x.square().sum().sqrt(),
+        x.abs().sum(),
+        (x - x.mean()).square().mean(),
+        (x - x.mean()).square().mean().sqrt(),
+        x @ torch.ones(k, k).triu(),
+        (c.unsqueeze(-1) == torch.arange(k)).to(torch.float32),
+    ]
+    expected = [
+        values.norm(),
+        values.norm(1),
+        values.var(correction=0),
+        values.std(correction=0),
+        values.cumsum(1),
+        torch.nn.functional.one_hot(classes, k).to(torch.float32),
+    ]
+    for found, theirs in zip(graphc.compile([x, c], outputs)(values, classes), expected, strict=True):
+        torch.testing.assert_close(found, theirs)
+    for name in ("norm", "std", "var", "cumsum"):
+        assert FUNCTIONS_ELSEWHERE[name] == METHODS_ELSEWHERE[name]
 
 
 def test_asking_is_harmless() -> None:

@@ -60,6 +60,21 @@ def test_location_is_relative_to_the_working_directory(monkeypatch: pytest.Monke
     assert Origin(0).location == ""
 
 
+def test_a_working_directory_that_was_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    x = graphc.placeholder("x", (2, 4))
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    number = x.node.origin.line
+    assert x.node.origin.location == f"{__file__}:{number}"
+    with pytest.raises(ShapeError, match=f"the layer takes 3; built at {__file__}:"):
+        nn.Linear(3, 2)(x)
+    program = graphc.compile([x], x.exp())
+    assert program(torch.zeros(2, 4)).eq(1).all()
+    program.declared.save(tmp_path / "net.json")
+    assert f"# {__file__}:{number + 8}" in str(graphc.Graph.load(tmp_path / "net.json"))
+
+
 def test_location_in_errors_is_that_of_the_mistake() -> None:
     x = graphc.placeholder("x", (2, 4))
     here = 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy
 import pytest
 import torch
 
 import graphc
-from graphc import Parameter, Tensor, Variable, optim
+from graphc import InputError, Parameter, Tensor, Variable, optim
 from graphc.ir import Role
 from graphc.memory import MemoryPlan
 from tests.judge import assert_same
@@ -171,3 +173,25 @@ def test_a_chain_needs_memory_for_two_values() -> None:
     assert plan.nbytes({"n": 1000}) == 2 * 16_000
     assert plan.nbytes({"n": 0}) == 0
     assert plan.nbytes({"n": 1}) == 2 * 64
+    assert plan.nbytes({"n": numpy.int64(1), "others": 3}) == 2 * 64
+
+
+@pytest.mark.parametrize("backend", ["c", "torch"])
+@pytest.mark.parametrize(
+    ("sizes", "match"),
+    [
+        ({"batch": 25}, "size 'n' has no number; given is batch"),
+        ({}, "size 'n' has no number; given is nothing"),
+        ({"n": "3"}, "size 'n' is an integer of 0 or more, not '3'"),
+        ({"n": -5}, "size 'n' is an integer of 0 or more, not -5"),
+        ({"n": True}, "size 'n' is an integer of 0 or more, not True"),
+        (3, "sizes are a mapping from names to numbers, not 3"),
+    ],
+)
+def test_sizes_are_checked(sizes: Any, match: str, backend: str) -> None:
+    b = graphc.placeholder("b", ("n", 4))
+    memory = graphc.compile([b], ((b @ parameter(4, 4)).softmax(0) @ parameter(4, 4)).sum(), backend=backend).memory
+    assert memory is not None
+    assert memory.nbytes({"n": 100}) > memory.nbytes({"n": 1})
+    with pytest.raises(InputError, match=rf'^memory\.nbytes: {match}\. Write memory\.nbytes\({{"n": 32}}\)$'):
+        memory.nbytes(sizes)

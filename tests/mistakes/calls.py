@@ -190,6 +190,16 @@ def compile_with_a_list_of_updates() -> object:
     return graphc.compile([points, labels], loss, updates=[sgd.minimize(loss)])  # type: ignore[arg-type]
 
 
+@raised("compile & updates", "list", "minimize(loss) & updates=None")
+def compile_with_no_updates_in_a_list() -> object:
+    return graphc.compile([points, labels], loss, updates=[])  # type: ignore[arg-type]
+
+
+@raised("compile & updates", "bool | False", "minimize(loss) & updates=None")
+def compile_with_updates_switched_off() -> object:
+    return graphc.compile([points, labels], loss, updates=False)  # type: ignore[arg-type]
+
+
 @raised("compile & updates", "'weight' | str", "optimizer.minimize | variable")
 def compile_with_names_in_updates() -> object:
     return graphc.compile([points], net(points), updates={"weight": net(points)})  # type: ignore[dict-item]
@@ -437,6 +447,22 @@ def epoch_sets_a_rate_that_is_no_number() -> object:
     return train.fit(x, y, batch_size=8, epochs=1, on_epoch=on_epoch)
 
 
+@raised("loss & Epoch", "loss", "epoch.metrics", AttributeError)
+def epoch_is_asked_for_its_loss() -> object:
+    def on_epoch(epoch: graphc.Epoch) -> None:
+        epoch.loss  # type: ignore[attr-defined] # noqa: B018 # here
+
+    return train.fit(x, y, batch_size=8, epochs=1, on_epoch=on_epoch)
+
+
+@raised("epoch.metrics", "'val_loss'", "'loss' & 'validation_loss'", KeyError)
+def epoch_is_asked_for_a_name_of_keras() -> object:
+    def on_epoch(epoch: graphc.Epoch) -> None:
+        epoch.metrics["val_loss"]  # here
+
+    return train.fit(x, y, batch_size=8, epochs=1, on_epoch=on_epoch, validation=(x, y))
+
+
 @called("fit & fixed", "f32[3] & batch | symbolic", '"batch"')
 def fit_of_a_program_without_a_batch() -> object:
     z = graphc.placeholder("fixed", (3,))  # declared
@@ -548,3 +574,13 @@ def state_is_drawn_from_a_negative_seed() -> object:
 @raised("seed", "'one'", "integer")
 def state_is_drawn_from_a_word() -> object:
     return predict.new_state(seed="one")  # type: ignore[arg-type]
+
+
+@raised("new_state", "device", "seed", TypeError)
+def state_is_made_on_a_device() -> object:
+    return predict.new_state(device="cpu")  # type: ignore[call-arg]
+
+
+@raised("save", "2 & 1", "path & state", TypeError)
+def program_is_saved_with_a_state() -> object:
+    return predict.save("net.safetensors", predict.state)  # type: ignore[misc]

@@ -9,7 +9,10 @@ from tests.mistakes.mistake import Mistake
 
 __all__ = ["MISTAKES", "OUT_OF_REACH"]
 
-FAMILIES = ("shapes", "sizes", "dtypes", "symbols", "calls", "layers", "training", "missing", "files", "checkpoints")
+FAMILIES = (
+    *("shapes", "sizes", "dtypes", "symbols", "calls", "layers", "parameters", "training", "missing", "files"),
+    "checkpoints",
+)
 
 MISTAKES: Mapping[str, Mistake] = {
     f"{family}.{value.title}": value

@@ -450,3 +450,23 @@ def call_with_values_on_another_device() -> object:
 def call_with_dates() -> object:
     x = graphc.placeholder("x", ("n",))  # declared
     return total(x)(numpy.array(["2020-01-01"], dtype="datetime64[D]"))
+
+
+@built("mul", "[3] & gradient", "graphc.Parameter(tensor) & .detach()")
+def parameter_of_torch_is_taken() -> object:
+    return vector * torch.nn.Parameter(torch.ones(3))
+
+
+@built("matmul", "[2, 5] & gradient", "graphc.Parameter(tensor) & .detach()")
+def tensor_with_a_gradient_is_taken() -> object:
+    return points @ torch.ones(2, 5, requires_grad=True)
+
+
+@built("constant", "[] & gradient", "graphc.Parameter(tensor) & .detach()")
+def result_of_autograd_is_made_a_constant() -> object:
+    return graphc.constant(torch.ones(3, requires_grad=True).sum())
+
+
+@built("mul", "meta", "torch tensor | number")
+def constant_without_values() -> object:
+    return vector * torch.ones(3, device="meta")

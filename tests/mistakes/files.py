@@ -126,6 +126,12 @@ def graph_is_saved_into_a_folder_that_is_not_there() -> object:
         return program.graph.save(f"{folder}/missing/net.json")
 
 
+@raised("net.json", "not a directory", "folder | directory")
+def graph_is_saved_into_a_file() -> object:
+    with file("net.json", b"{}") as path:
+        return program.graph.save(f"{path}/")
+
+
 @raised("Linear | Sequential", "save", "graph | state_dict", AttributeError)
 def module_is_saved() -> object:
     return net.save("net.json")
@@ -275,6 +281,21 @@ def cache_is_open_to_all() -> object:
     with tempfile.TemporaryDirectory() as folder, setting("GRAPHC_CACHE_DIR", folder):
         os.chmod(folder, 0o777)
         return graphc.compile([points], output.exp(), backend="c")  # here
+
+
+SIZE = "GRAPHC_CACHE_SIZE"
+
+
+@raised(SIZE, "number of bytes", "200MB & 2GB & unset")
+def cache_is_larger_than_numbers() -> object:
+    with tempfile.TemporaryDirectory() as path, setting("GRAPHC_CACHE_DIR", path), setting(SIZE, "9" * 400):
+        return graphc.compile([points], (output * 400).exp(), backend="c")  # here
+
+
+@raised(SIZE, "number of bytes", "200MB & 2GB & unset")
+def cache_is_of_kelvins() -> object:
+    with tempfile.TemporaryDirectory() as path, setting("GRAPHC_CACHE_DIR", path), setting(SIZE, "1\N{KELVIN SIGN}B"):
+        return graphc.compile([points], (output * 273).exp(), backend="c")  # here
 
 
 @raised("GRAPHC_DUMP", "folder | file | exists", "GRAPHC_DUMP | another")

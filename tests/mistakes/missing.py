@@ -44,6 +44,71 @@ def function_concatenate() -> object:
     return graphc.concatenate([x, x])
 
 
+@raised("norm", "norm", "x.square().sum().sqrt()", AttributeError)
+def method_norm() -> object:
+    return x.norm()
+
+
+@raised("graphc & norm", "norm", "x.square().sum().sqrt()", AttributeError)
+def function_norm() -> object:
+    return graphc.norm(x)
+
+
+@raised("graphc & one_hot", "one_hot", "torch.arange & ==", AttributeError)
+def function_one_hot() -> object:
+    return graphc.one_hot(x, 3)
+
+
+@raised("cumsum", "cumsum", "triu", AttributeError)
+def method_cumsum() -> object:
+    return x.cumsum(1)
+
+
+@raised("graphc & arange", "arange", "graphc.constant(torch.arange", AttributeError)
+def function_arange() -> object:
+    return graphc.arange(3)
+
+
+@raised("graphc & vmap", "vmap", '"batch"', AttributeError)
+def function_vmap() -> object:
+    return graphc.vmap(graphc.tanh)
+
+
+@raised("graphc & value_and_grad", "value_and_grad", "graphc.grad & graphc.compile", AttributeError)
+def function_value_and_grad() -> object:
+    return graphc.value_and_grad(graphc.tanh)
+
+
+@raised("graphc & stop_gradient", "stop_gradient", "wrt=[", AttributeError)
+def function_stop_gradient() -> object:
+    return graphc.stop_gradient(x)
+
+
+@raised("graphc & set_default_dtype", "set_default_dtype", "torch.set_default_dtype", AttributeError)
+def function_set_default_dtype() -> object:
+    return graphc.set_default_dtype(torch.float64)
+
+
+@raised("graphc & Sequential", "Sequential", "graphc.nn.Sequential", AttributeError)
+def layer_of_graphc() -> object:
+    return graphc.Sequential()
+
+
+@raised("graphc & Adam", "Adam", "graphc.optim.Adam", AttributeError)
+def optimizer_of_graphc() -> object:
+    return graphc.Adam([])
+
+
+@raised("graphc & losses", "losses", "graphc.nn", AttributeError)
+def losses_of_graphc() -> object:
+    return graphc.losses.MSELoss()
+
+
+@raised("graphc & layers", "layers", "graphc.nn", AttributeError)
+def layers_of_graphc() -> object:
+    return graphc.layers.Dense(3)
+
+
 @raised("graphc & mm", "mm", "graphc.matmul", AttributeError)
 def function_mm() -> object:
     return graphc.mm(x, x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 import graphc
@@ -38,6 +40,16 @@ def question_whether_the_batch_is_one() -> object:
 @raised("n", "n & 2", "// | graphc.constant")
 def half_of_the_batch() -> object:
     return points.reshape(batch.shape[0] / 2, 4)
+
+
+@raised("n", "n & 0.5", "// | graphc.constant")
+def half_of_the_batch_by_a_product() -> object:
+    return points.reshape(batch.shape[0] * 0.5, 4)  # type: ignore[operator]
+
+
+@raised("n", "n % 2", "// | graphc.constant")
+def rest_of_the_batch() -> object:
+    return 1 if batch.shape[0] % 2 else 0
 
 
 @raised("n", "n & 3", "multiple | fixed | placeholder | name")
@@ -154,3 +166,20 @@ def call_with_an_odd_number_of_rows() -> object:
 def call_with_fewer_rows_than_are_cut_off() -> object:
     program = graphc.compile([points], points[3:].sum(), backend="reference")  # here
     return program(torch.ones(2, 2))
+
+
+# Memory ---------------------------------------------------------------------------------------------------------------
+
+
+@raised("memory.nbytes & n", "m", '"n": 32')
+def memory_at_a_size_that_is_not_there() -> object:
+    x = graphc.placeholder("x", ("n", 4))
+    memory: Any = graphc.compile([x], (x @ torch.ones(4, 4)).softmax(0).sum(), backend="torch").memory
+    return memory.nbytes({"m": 25})
+
+
+@raised("memory.nbytes & n", "-5", "0 or more")
+def memory_at_a_negative_size() -> object:
+    x = graphc.placeholder("x", ("n", 4))
+    memory: Any = graphc.compile([x], (x @ torch.ones(4, 4)).softmax(0).sum(), backend="torch").memory
+    return memory.nbytes({"n": -5})

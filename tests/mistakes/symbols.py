@@ -444,3 +444,13 @@ def loss_is_called_without_a_target() -> object:
 @raised("clone", "f32[3]", "needs no | immutable | as it is", AttributeError)
 def symbol_is_cloned() -> object:
     return vector.clone()
+
+
+@built("constant", "list & symbolic", "graphc.stack")
+def constant_of_symbols() -> object:
+    return graphc.constant([scalar, scalar])  # type: ignore[list-item]
+
+
+@built("constant", "list & symbolic", "graphc.stack")
+def constant_of_rows_with_a_symbol() -> object:
+    return graphc.constant([[1.0, 2.0], [scalar, 3.0]])  # type: ignore[list-item]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
+import numpy
 import pytest
 import torch
 
 import graphc
-from graphc import CompileError, nn
+from graphc import CompileError, ShapeError, nn
 
 
 def test_names_follow_the_position_or_the_dict() -> None:
@@ -71,3 +73,18 @@ def test_it_prints_as_in_torch() -> None:
 
     assert repr(build(nn)) == repr(build(torch.nn))
     assert repr(nn.Sequential()) == repr(torch.nn.Sequential())
+
+
+def test_an_index_is_a_whole_number_of_any_library() -> None:
+    net = nn.Sequential(nn.Tanh(), nn.ReLU())
+    assert net[numpy.int64(1)] is net[-1] is net[1]
+    for index in (True, 1.0, "1"):
+        with pytest.raises(TypeError, match="Sequential: an index is an integer or a slice, not"):
+            net[index]
+
+
+@pytest.mark.parametrize("dims", [("a",), (1, 2.0), (True,), (None,)])
+def test_dimensions_to_flatten_are_integers(dims: Any) -> None:
+    with pytest.raises(ShapeError, match=r"Flatten: (start|end)_dim, a dimension, is an integer, not"):
+        nn.Flatten(*dims)
+    assert nn.Flatten(numpy.int64(1))(graphc.placeholder("x", ("n", 2, 3))).ndim == 2

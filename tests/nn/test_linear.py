@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy
 import pytest
 import torch
 
 import graphc
-from graphc import DTypeError, ShapeError, nn
+from graphc import CompileError, DTypeError, ShapeError, nn
 
 
 @pytest.mark.parametrize("sizes", [(2, 25), (784, 10), (3, 1), (1, 4)])
@@ -116,6 +119,20 @@ def test_a_wrong_dtype_names_both_and_the_remedy() -> None:
 def test_sizes_are_whole_numbers(size: object) -> None:
     with pytest.raises(ShapeError, match="Linear: out_features is a number of features, not"):
         nn.Linear(2, size)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [numpy.int64(3), numpy.array(3), torch.tensor(3)])
+def test_sizes_are_whole_numbers_of_any_library(size: Any) -> None:
+    layer = nn.Linear(size, size)
+    assert layer.weight.shape == (3, 3)
+    assert repr(layer) == "Linear(in_features=3, out_features=3, bias=True)"
+    assert layer(graphc.placeholder("x", ("n", 3))).shape[1] == 3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a torch without CUDA")
+def test_a_device_that_torch_lacks() -> None:
+    with pytest.raises(CompileError, match=r"Linear: device 'cuda' is not one of this torch's: .*Stay on 'cpu'"):
+        nn.Linear(2, 3, device="cuda")
 
 
 def test_parameters_are_floating() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy
 import pytest
 import torch
@@ -117,7 +120,7 @@ def test_state_dict_is_a_copy_and_load_writes_in_place() -> None:
     values["scale"].fill_(5.0)
     assert live.tolist() == [1.0, 1.0]
     block.load_state_dict(values)
-    assert block.scale.value is live
+    assert block.scale.value.data_ptr() == live.data_ptr()
     assert live.tolist() == [5.0, 5.0]
 
 
@@ -247,3 +250,83 @@ def test_a_list_of_modules_is_refused() -> None:
 
     with pytest.raises(graphc.CompileError, match=r"'layers' is a list of modules.*\. Use nn\.Sequential"):
         Net()
+
+
+class Late(nn.Module):
+    """Its containers are filled after they were assigned."""
+
+    def __init__(self, fill: Callable[[Any], object]) -> None:
+        super().__init__()
+        self.first = nn.Linear(2, 2)
+        self.found: list[Any] = []
+        self.named: dict[str, Any] = {}
+        fill(self)
+
+    def forward(self, x: graphc.Tensor) -> Any:
+        return self.first(x)
+
+
+@pytest.mark.parametrize(
+    ("fill", "match"),
+    [
+        (
+            lambda net: net.found.append(nn.Linear(2, 2)),
+            r"Late: attribute 'found' is a list of modules.*nn\.Sequential",
+        ),
+        (lambda net: net.named.update(a=nn.Linear(2, 2)), r"Late: attribute 'named' is a dict of modules"),
+        (lambda net: net.found.append([nn.Linear(2, 2)]), r"'found' is a list of modules"),
+        (lambda net: net.found.append(nn.Parameter(torch.ones(2))), r"'found' is a list of Parameters.*for each Param"),
+    ],
+)
+def test_containers_that_are_filled_later(fill: Callable[[Any], object], match: str) -> None:
+    net = Late(fill)
+    root = nn.Sequential(nn.Tanh(), net)
+    found: list[Callable[[], object]] = [
+        lambda: list(net.parameters()), net.state_dict, lambda: net.parameters(recurse=False).__next__(),
+        lambda: list(root.parameters()), root.state_dict, lambda: list(root.modules()), lambda: net.to("cpu"),
+    ]  # fmt: skip
+    for find in found:
+        with pytest.raises(CompileError, match=match):
+            find()
+    assert "Linear" in repr(root)
+
+
+def test_containers_of_what_is_registered_too() -> None:
+    def fill(net: Any) -> None:
+        net.found.extend([net.first, net.first.weight, net.found, 3])
+        net.other = nn.Sequential(nn.Linear(2, 2))
+        net.named["inner"] = net.other[0]
+
+    assert len(list(Late(fill).parameters())) == 4
+
+
+@pytest.mark.parametrize("value", [[[nn.Linear(2, 2)]], {nn.Linear(2, 2)}, {"a": (nn.Linear(2, 2),)}])
+def test_containers_in_containers_are_refused(value: object) -> None:
+    net = Block(2)
+    with pytest.raises(CompileError, match=r"Block: attribute 'layers' is a (list|set|dict) of modules"):
+        net.layers = value
+
+
+@pytest.mark.parametrize(
+    ("replace", "match"),
+    [
+        (lambda net: net.scale * 2.0, r"Block: 'scale' is a Parameter; a graphc\.Tensor in its place.*in forward"),
+        (lambda net: graphc.Variable(torch.ones(2)), r"'scale' is a Parameter; a graphc\.Variable in its place"),
+        (lambda net: 3, r"'scale' is a Parameter; a int in its place would not train.*module\.scale\.value ="),
+        (lambda net: numpy.ones(2), r"'scale' is a Parameter; a numpy\.ndarray in its place would not train"),
+    ],
+)
+def test_what_does_not_stand_for_a_parameter(replace: Callable[[Any], Any], match: str) -> None:
+    net = Block(2)
+    before = [*net.state_dict()]
+    with pytest.raises(CompileError, match=match):
+        net.scale = replace(net)
+    assert [*net.state_dict()] == before
+    net.scale = None  # type: ignore[assignment]
+    net.scale = nn.Parameter(torch.zeros(2))
+
+
+def test_a_module_is_not_replaced_by_what_it_computes() -> None:
+    net = Block(2)
+    with pytest.raises(CompileError, match=r"'inner' is a Linear; a symbolic tensor in its place would lose"):
+        net.inner = net.inner(graphc.placeholder("x", (2,)))

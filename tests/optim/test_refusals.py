@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 import torch
 
@@ -41,6 +42,14 @@ def test_params_are_checked(kind: Any) -> None:
         (lambda p: optim.SGD(p, lr=-0.1), r"SGD: lr is 0 or more, not -0\.1"),
         (lambda p: optim.SGD(p, lr=float("nan")), r"SGD: lr is 0 or more, not nan"),
         (lambda p: optim.SGD(p, lr="fast"), r"SGD: lr is 0 or more, not 'fast'"),
+        (lambda p: optim.SGD(p, lr=True), r"SGD: lr is 0 or more, not True\. Give one number"),
+        (lambda p: optim.SGD(p, lr=numpy.True_), r"SGD: lr is 0 or more, not "),
+        (lambda p: optim.SGD(p, lr=optim.Cosine(0.1, True)), r"Cosine: steps is 1 or more, not True"),
+        (lambda p: optim.SGD(p, momentum=False), r"SGD: momentum is 0 or more, not False"),
+        (lambda p: optim.SGD(p, weight_decay=None), r"SGD: weight_decay is 0 or more, not None"),
+        (lambda p: optim.SGD(p, dampening="much"), r"SGD: dampening is .*, not 'much'"),
+        (lambda p: optim.SGD(p, momentum=0.9, nesterov="yes"), r"SGD: nesterov is True or False, not 'yes'"),
+        (lambda p: optim.Adam(p, amsgrad="yes"), r"Adam: amsgrad is True or False, not 'yes'"),
         (lambda p: optim.SGD(p, momentum=-1), r"SGD: momentum is 0 or more, not -1"),
         (lambda p: optim.SGD(p, weight_decay=-1), r"SGD: weight_decay is 0 or more, not -1"),
         (lambda p: optim.SGD(p, nesterov=True), r"SGD: nesterov needs momentum, and dampening = 0"),
@@ -66,3 +75,9 @@ def test_hyper_parameters_are_checked(make: Callable[[Any], object], match: str)
 def test_what_torch_optimizers_have(name: str, instead: str) -> None:
     with pytest.raises(AttributeError, match=f"graphc.optim.SGD has no '{name}'.*{instead}"):
         getattr(optim.SGD([Parameter(torch.ones(2))]), name)
+
+
+def test_dampening_without_momentum_does_nothing_as_in_torch() -> None:
+    optimizer = optim.SGD([Parameter(torch.ones(2))], dampening=0.5)
+    assert optimizer.dampening is None
+    torch.optim.SGD([torch.ones(2, requires_grad=True)], dampening=0.5)

@@ -304,17 +304,19 @@ def test_an_interrupt_in_a_callback_ends_the_run(handler: object) -> None:
     program(X)
 
 
-def test_a_handler_that_returns_ends_only_the_pass() -> None:
-    """One that raises nothing has decided to go on: `fit` goes on with the next epoch."""
+def test_a_handler_that_returns_ends_the_run_all_the_same() -> None:
+    """After the last whole epoch: none is cut short and counted as whole."""
     program = counting("torch")
-    before = signal.signal(signal.SIGINT, lambda number, frame: None)
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
     try:
-        with interrupted_after_steps(program, 3):
+        with interrupted_after_steps(program, 11):
             history = program.fit(torch.ones(8, 2), batch_size=1, epochs=4)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert history.epochs == 4
-    steps_of(program.state)
+    assert heard == [signal.SIGINT]
+    assert history.epochs == 1
+    assert steps_of(program.state) == 11
 
 
 @contextmanager

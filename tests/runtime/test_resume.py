@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pkgutil
 import signal
 import struct
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,47 @@ def test_an_interrupt_does_not_keep_an_epoch_from_its_callback(
             fit(program, **options)
     fresh = training(backend)
     history = fit(fresh, resume=True, **options)
+    assert history.metrics == expected.metrics
+    assert bits(fresh) == bits(whole)
+
+
+@pytest.mark.parametrize("backend", ["c", "torch"])
+@pytest.mark.parametrize(
+    ("target", "turn"),
+    [
+        ("graphc.runtime.training.permutation", 2),  # the order of an epoch
+        ("graphc.runtime.training._pass_over", 3),  # a whole epoch, or its validation
+        ("graphc.runtime.history.History.add", 1),
+        ("graphc.runtime.history.History.add", 2),
+        ("graphc.runtime.resume.Saver.mark", 2),
+        ("graphc.runtime.resume.Saver.write", 2),
+    ],
+)
+def test_an_interrupt_between_steps_leaves_a_checkpoint(
+    backend: str, target: str, turn: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"epochs": 3, "validation": (X[:9], Y[:9])}
+    is_native = backend == "c" and "training." in target  # then it is not called
+    whole = training(backend)
+    expected = fit(whole, **options)
+    work, turns = pkgutil.resolve_name(target), [turn]
+
+    def interrupted(*arguments: Any) -> Any:
+        turns[0] -= 1
+        if not turns[0]:
+            signal.raise_signal(signal.SIGINT)
+        return work(*arguments)
+
+    path, program = tmp_path / "run", training(backend)
+    with monkeypatch.context() as patched:
+        patched.setattr("graphc.backends.c.loop.BUDGET", 0.0)
+        patched.setattr(target, interrupted)
+        with nullcontext() if is_native else pytest.raises(KeyboardInterrupt, match=r"^$"):
+            fit(program, checkpoint=path, checkpoint_every=0.0, **options)
+    assert (turns[0] > 0) == is_native
+    assert path.exists()
+    fresh = training(backend)
+    history = fit(fresh, checkpoint=path, resume=True, **options)
     assert history.metrics == expected.metrics
     assert bits(fresh) == bits(whole)
 

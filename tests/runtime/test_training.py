@@ -484,6 +484,34 @@ def test_data_may_be_larger_than_what_one_call_can_take(backend: str) -> None:
         program.evaluate(torch.ones(8))
 
 
+@pytest.mark.parametrize("batch_size", [2**62, 2**63, 2**70])
+def test_a_batch_may_be_all_there_is(batch_size: int, backend: str) -> None:
+    _, program = problem(backend)
+    expected, found = program.new_state(), program.new_state()
+    program.fit(*data(), batch_size=COUNT, epochs=2, state=expected, validation=data(3))
+    program.fit(*data(), batch_size=batch_size, epochs=2, state=found, validation=data(3))
+    same_values(expected, found)
+    assert program.evaluate(*data(), batch_size=batch_size) == program.evaluate(*data())
+
+
+def test_counts_are_integers_of_any_library(backend: str) -> None:
+    _, program = problem(backend)
+    expected, found = program.new_state(), program.new_state()
+    counts: dict[str, Any] = {"batch_size": numpy.int64(4), "epochs": numpy.uint8(2), "seed": torch.tensor(3)}
+    program.fit(*data(), batch_size=4, epochs=2, seed=3, state=expected)
+    program.fit(*data(), **counts, state=found)
+    same_values(expected, found)
+    assert program.evaluate(*data(), batch_size=counts["batch_size"]) == program.evaluate(*data(), batch_size=4)
+    run = graphc.Run(program, *data(), **counts)
+    assert [type(value) for value in (run.batch_size, run.epochs, run.seed)] == [int, int, int]
+
+
+def test_what_an_epoch_has_not() -> None:
+    epoch = Epoch(1, {}, problem()[1].state)
+    with pytest.raises(AttributeError, match=r"^'Epoch' object has no attribute 'metric'; did you mean 'metrics'\?$"):
+        epoch.metric  # type: ignore[attr-defined] # noqa: B018 - asking is the test
+
+
 def test_evaluation_checks_its_batch_size() -> None:
     with pytest.raises(InputError, match=r"batch_size is an integer of 1 or more, not 0"):
         problem()[1].evaluate(*data(), batch_size=0)
