@@ -57,24 +57,38 @@ def replace_file(name: str, data: bytes) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.chmod(draft, stat.S_IMODE(os.stat(target).st_mode))
         os.fsync(descriptor)
-        os.replace(draft, target)
-    _sync_folder(target.parent)
+        with _synced(target.parent):
+            os.replace(draft, target)
 
 
 def check_writable(name: str) -> None:
     """Raises the OSError or ValueError with which `replace_file` would begin: before hours of work, not after them."""
-    with _draft(_target(name)):
+    target = _target(name)
+    with _draft(target):
         pass
+    _check_owner(target)
 
 
 def _target(name: str) -> Path:
     """The file to replace. Only links are resolved: a name through a folder that is not there would be another file."""
     target = Path(os.path.realpath(name) if os.path.islink(name) else name)
-    if target.is_dir() or not os.path.basename(name):
+    says_folder = os.path.basename(name) in ("", ".")
+    if target.is_dir() or (says_folder and not target.exists()):
         raise IsADirectoryError(errno.EISDIR, "is a folder", name)
+    if says_folder:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
     if target.exists() and not target.is_file():
         raise OSError(errno.EINVAL, "is not a plain file", name)
     return target
+
+
+def _check_owner(target: Path) -> None:
+    """In a sticky folder, such as /tmp, a file is replaced by its owner, by that of the folder, or by root."""
+    with contextlib.suppress(FileNotFoundError):
+        file, folder = os.stat(target), os.stat(target.parent)
+        if folder.st_mode & stat.S_ISVTX and os.geteuid() not in (0, file.st_uid, folder.st_uid):
+            problem = f"belongs to user {file.st_uid}, and in a sticky folder only owners replace files"
+            raise PermissionError(errno.EPERM, problem, str(target))
 
 
 @contextlib.contextmanager
@@ -129,15 +143,26 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def _sync_folder(folder: Path) -> None:
-    """Let the new name be on disk, too."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+@contextlib.contextmanager
+def _synced(folder: Path) -> Iterator[None]:
+    """Let a name that is given inside be on disk, too. That the folder cannot be opened is raised before that."""
+    descriptor = None
+    if sys.platform != "win32":
+        # A folder that may be written and not read cannot be synced: the system has its names on disk when it likes.
+        with contextlib.suppress(PermissionError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        yield
+        if descriptor is not None:
+            _sync(descriptor)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _sync(folder: int) -> None:
+    try:
+        os.fsync(folder)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot
             raise
-    finally:
-        os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -55,6 +56,10 @@ def test_a_name_is_that_of_the_system(tmp_path: Path) -> None:
         replace_file(f"{tmp_path}/missing/../new", b"one")
     (tmp_path / "folder").mkdir()
     replace_file(f"{tmp_path}/folder/../new", b"one")
+    assert (tmp_path / "new").read_bytes() == b"one"
+    for name in ("new/", "new/."):
+        with pytest.raises(NotADirectoryError, match="Not a directory"):
+            replace_file(f"{tmp_path}/{name}", b"two")
     assert (tmp_path / "new").read_bytes() == b"one"
 
 
@@ -126,6 +131,50 @@ def test_a_failure_leaves_the_old_file(call: str, tmp_path: Path, monkeypatch: p
         replace_file(str(path), b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def refusing(folder: Path, error: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `folder` be one that cannot be opened."""
+    opened = os.open
+
+    def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
+        if Path(path) == folder:
+            raise OSError(error, os.strerror(error), str(path))
+        return opened(path, flags, mode)
+
+    monkeypatch.setattr(files.os, "open", refuse)
+
+
+def test_a_folder_that_cannot_be_opened_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run"
+    path.write_bytes(b"old")
+    refusing(tmp_path, errno.EMFILE, monkeypatch)
+    with pytest.raises(OSError, match="Too many open files"):
+        replace_file(str(path), b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_folder_that_can_be_written_and_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusing(tmp_path, errno.EACCES, monkeypatch)
+    check_writable(str(tmp_path / "run"))
+    replace_file(str(tmp_path / "run"), b"one")
+    assert (tmp_path / "run").read_bytes() == b"one"
+
+
+def test_in_a_sticky_folder_owners_replace_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").write_bytes(b"one")
+    owner = os.geteuid()
+    monkeypatch.setattr(files.os, "geteuid", lambda: owner + 1)
+    check_writable(str(tmp_path / "run"))
+    tmp_path.chmod(0o1777)
+    with pytest.raises(PermissionError, match=f"belongs to user {owner}, and in a sticky folder only owners replace"):
+        check_writable(str(tmp_path / "run"))
+    check_writable(str(tmp_path / "new"))
+    for allowed in (0, owner):
+        monkeypatch.setattr(files.os, "geteuid", lambda user=allowed: user)
+        check_writable(str(tmp_path / "run"))
     assert os.listdir(tmp_path) == ["run"]
 
 

@@ -78,7 +78,8 @@ def _looked(title: str, look: Callable[[], Iterator[Finding]]) -> list[Finding]:
         except Exception as error:  # whatever it is, the rest is worth knowing, too
             remedy = "this is a fault of graphc, or of what it found: please report it with `graphc doctor --json`"
             found.append(Finding(title, BAD, f"{type(error).__name__}: {error}", remedy))
-    return found + [_note(str(each.message)) for each in said]
+    notes = [_note(str(each.message)) for each in said]
+    return list(dict.fromkeys([*found, *notes]))  # each backend says what keeps all of them from compiling
 
 
 def native(findings: list[Finding]) -> bool:
@@ -168,7 +169,7 @@ def _memory() -> Iterator[Finding]:
 def _numbers() -> Iterator[Finding]:
     if not rounds_to_nearest():
         yield _note("sums are not rounded to nearest", "find the library that changed it, and load graphc before it")
-    tiny = torch.full((4,), 2.0**-140)
+    tiny = torch.full((4,), 2.0**-140, device="cpu")
     if sys.float_info.min / 2 == 0 or not (tiny * 0.5 > 0).all():
         text = "denormal numbers are flushed to zero, which torch does not do by itself"
         yield _note(text, "call torch.set_flush_denormal(False), and avoid libraries linked with -ffast-math")
@@ -186,12 +187,11 @@ def _compiler() -> Iterator[Finding]:
 
 
 def _cache() -> Iterator[Finding]:
-    path = cache.chosen()
-    kept = cache.entries()
-    size = sum(entry.size for entry in kept)
     place = cache.folder()  # warns where that is not the chosen one
-    count = f"{len(kept)} program{'s' * (len(kept) != 1)}, {size / 1e6:.1f} of at most {cache.limit() / 1e6:.1f} MB"
-    if place == path:
+    if place == cache.chosen():
+        kept = cache.entries()
+        size = sum(entry.size for entry in kept)
+        count = f"{len(kept)} program{'s' * (len(kept) != 1)}, {size / 1e6:.1f} of at most {cache.limit() / 1e6:.1f} MB"
         free = shutil.disk_usage(place).free
         yield _ok(f"{place}: private, {count}")
         if free < 50e6:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from graphc.backends.c.cache import limit
 from graphc.backends.c.compiler import flags, vector_bytes
 from graphc.capacity import left
+from graphc.compiler import asked_for
 from graphc.errors import CompileError, MemoryLimitError
 
 __all__ = ["KNOWN", "OTHERS", "wrong"]
@@ -31,7 +33,9 @@ _CHECKS: Mapping[str, Callable[[], object]] = {
     "GRAPHC_CACHE_SIZE": limit,
     "GRAPHC_CFLAGS": flags,
     "GRAPHC_MEMORY": left,
+    "GRAPHC_NANCHECK": partial(asked_for, "GRAPHC_NANCHECK"),
     "GRAPHC_VECTOR_BYTES": vector_bytes,
+    "GRAPHC_VERIFY": partial(asked_for, "GRAPHC_VERIFY"),
 }
 _TESTS = ("GRAPHC_BROWSER",)
 """What only the tests of graphc look at."""

@@ -15,7 +15,7 @@ import torch
 
 from graphc.errors import one_line
 
-__all__ = ["Origin", "Scope", "current_origin", "entered", "inherited", "next_ident", "user_location"]
+__all__ = ["Origin", "Scope", "current_origin", "entered", "inherited", "next_ident", "shown_path", "user_location"]
 
 _NOT_USERS = tuple(
     os.path.dirname(os.path.abspath(path)) + os.sep for path in (os.path.dirname(__file__), torch.__file__)
@@ -49,8 +49,7 @@ class Origin:
         """`file:line` as an error message shows it: the path is relative when it lies below the working directory."""
         if not self.file:
             return ""
-        path = one_line(self.file.removeprefix(os.getcwd() + os.sep))
-        return f"{path}:{self.line}"
+        return f"{one_line(shown_path(self.file))}:{self.line}"
 
     @property
     def module(self) -> str:
@@ -67,6 +66,15 @@ class _Current(threading.local):
 
 
 _current = _Current()
+
+
+def shown_path(file: str) -> str:
+    """`file`, relative when it lies below the working directory."""
+    try:
+        folder = os.getcwd()
+    except OSError:  # it was removed, and nothing lies below it
+        return file
+    return file.removeprefix(folder + os.sep)
 
 
 def next_ident() -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from graphc.ir.encoding import list_of, read_fields, read_index, read_int, read_text, refuse
 from graphc.ir.node import Node
-from graphc.ir.origin import Origin, Scope, next_ident
+from graphc.ir.origin import Origin, Scope, next_ident, shown_path
 
 __all__ = ["NODE", "WrittenOrigins", "read_origins"]
 
@@ -30,12 +29,10 @@ class WrittenOrigins:
         self._idents = {ident: i for i, ident in enumerate(sorted(idents))}
         self.files: dict[str, int] = {}
         self._scopes: dict[Scope, int] = {}
-        folder = os.getcwd() + os.sep
-        self._short: dict[str, str] = {}
+        self._short = {file: shown_path(file) for file in {origin.file for origin in origins}}
         for origin in origins:
             if origin.file:
-                short = self._short.setdefault(origin.file, origin.file.removeprefix(folder))
-                self.files.setdefault(short, len(self.files))
+                self.files.setdefault(self._short[origin.file], len(self.files))
             for scope in origin.scopes:
                 self._scopes.setdefault(scope, len(self._scopes))
         modules = {ident: i for i, ident in enumerate(sorted({scope.ident for scope in self._scopes}))}

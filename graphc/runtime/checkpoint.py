@@ -70,6 +70,7 @@ def write_checkpoint(
     """Write `values`, which share no storage; after this returns they are on disk. Raises CheckpointError, the file as
     it was.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save
 
     name = checked_path(path)
@@ -89,6 +90,8 @@ def write_checkpoint(
         replace_file(name, data)
     except (OSError, ValueError) as error:
         _fail(name, f"cannot be written: {reason(error)}")
+    except SafetensorError as error:
+        _fail(name, f"cannot be written: {one_line(str(error))}. The names of all cells may take 100 MB")
 
 
 @cache

@@ -114,6 +114,15 @@ def test_doctor_of_a_wrong_cc(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ("ok", "CC=nonsense") in found["settings"]
 
 
+def test_doctor_says_once_what_keeps_every_backend_from_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPHC_VERIFY", "off")
+    result = run("doctor", "--json")
+    assert result.exit_code == 1
+    [(state, text)] = findings(result)["training"]
+    assert state == "bad"
+    assert text.startswith("compile: GRAPHC_VERIFY is 'off', which is neither 1 nor 0")
+
+
 def test_doctor_of_a_folder_that_others_can_write(folder: Path) -> None:
     folder.mkdir()
     folder.chmod(0o777)
@@ -136,7 +145,7 @@ def test_doctor_of_a_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.usefixtures("untrained")
 def test_doctor_of_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {"GRAPHC_CASHE_DIR": "x", "GRAPHC_CACHE_SIZE": "lots", "GRAPHC_VECTOR_BYTES": "33", "GRAPHC_CFLAGS": "'"}
-    wrong["GRAPHC_MEMORY"] = "2GB"
+    wrong |= {"GRAPHC_MEMORY": "2GB", "GRAPHC_VERIFY": "off", "GRAPHC_NANCHECK": "no"}
     for name, value in {**wrong, "OMP_NUM_THREADS": "abc", "MKL_NUM_THREADS": "4", "GRAPHC_NOTHING": "1"}.items():
         monkeypatch.setenv(name, value)
     result = run("doctor", "--json")
@@ -145,7 +154,8 @@ def test_doctor_of_wrong_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ("note", "GRAPHC_CASHE_DIR: graphc knows no such setting; did you mean GRAPHC_CACHE_DIR?") in found
     assert ("note", "GRAPHC_NOTHING: graphc knows no such setting") in found
     bad = [text.partition(":")[0] for state, text in found if state == "bad"]
-    assert bad == ["GRAPHC_CACHE_SIZE", "GRAPHC_CFLAGS", "GRAPHC_MEMORY", "GRAPHC_VECTOR_BYTES"]
+    names = ("CACHE_SIZE", "CFLAGS", "MEMORY", "NANCHECK", "VECTOR_BYTES", "VERIFY")
+    assert bad == [f"GRAPHC_{name}" for name in names]
     assert [text.partition(":")[0] for state, text in found if "threads" in text] == ["OMP_NUM_THREADS"]
 
 
@@ -235,6 +245,44 @@ def test_cache_of_a_folder_that_others_can_write(arguments: list[str], folder: P
     result = run(*arguments)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith(f"graphc: compile cache: {folder} can be written by other users")
+
+
+UNPRIVILEGED = """
+import json
+from click.testing import CliRunner
+from graphc.cli import doctor
+from graphc.cli.command import main
+
+results = [CliRunner().invoke(main, ["cache", *arguments]) for arguments in ([], ["list"], ["clear"])]
+found = doctor._looked("cache", doctor._cache)
+print(json.dumps([[[each.exit_code, each.output] for each in results], [[each.state, each.text] for each in found]]))
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="there is no setpriv")
+@pytest.mark.parametrize("mode", [0o500, 0o300, 0o400])
+def test_cache_of_a_folder_that_cannot_be_used(mode: int, folder: Path) -> None:
+    command = [sys.executable, "-c", UNPRIVILEGED]
+    if os.geteuid() == 0:  # who may read and write everything
+        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+    folder.mkdir()
+    (folder / f"{'a' * 64}.so").touch()
+    folder.chmod(mode)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    finally:
+        folder.chmod(0o700)
+    assert (done.returncode, done.stderr) == (0, "")
+    (cache, list_, clear), found = json.loads(done.stdout)
+    if mode == 0o500:
+        assert cache == [0, f"{folder}: 1 program, 0.0 MB of at most 512.0 MB\n"]
+        assert clear[0] == 1
+        assert f"{'a' * 64}.so cannot be removed: Permission denied; 0 of 1 programs are gone. Make the" in clear[1]
+    else:
+        message = f"graphc: compile cache: {folder} cannot be listed: Permission denied. Run `chmod u+rwx {folder}`\n"
+        assert cache == list_ == clear == [1, message]
+    assert [state for state, _ in found] == ["note", "note"]
+    assert "what is compiled is kept for this process only" in found[1][1]
 
 
 def test_version() -> None:

@@ -236,6 +236,15 @@ def test_a_name_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_names_that_do_not_fit_in_a_header(tmp_path: Path) -> None:
+    x = graphc.placeholder("x", ("batch", 2))
+    long = Parameter(torch.zeros(2), name="n" * 40_000_000)  # and each name is there three times
+    program = graphc.compile([x], x + long, backend="reference")
+    with pytest.raises(CheckpointError, match=r"cannot be written: .*header too large\. The names of all cells may"):
+        program.save(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_files_of_other_kinds(tmp_path: Path) -> None:
     program = predicting(network())
     torch.save(nn.Linear(2, 1).state_dict(), tmp_path / "pickle.pt")
@@ -266,6 +275,8 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
         program.save(tmp_path / "none" / "run")
     with pytest.raises(CheckpointError, match="cannot be written: is a folder"):
         program.save(tmp_path)
+    with pytest.raises(CheckpointError, match="text/: cannot be written: not a directory"):
+        program.save(f"{tmp_path}/text/")
 
 
 def rewritten(path: Path, change: Callable[[dict[str, Any]], None]) -> None:

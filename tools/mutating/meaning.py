@@ -324,7 +324,7 @@ MUTATIONS = (
         "unreached-parameters-decay",
         "weight decay also moves parameters on which the loss does not depend",
         "optim/optimizer.py",
-        "            if self._nodes[parameter] in reached\n",
+        "            if parameter.node in reached\n",
         "",
         ("optim/test_optimizers.py",),
         "a_parameter_that_the_loss_does_not_reach_stays_as_it_is",

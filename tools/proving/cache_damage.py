@@ -114,7 +114,7 @@ def _whole(folder: Path, library: Path) -> None:
 
 
 def _damage(folder: Path, library: Path, other: Path, rng: random.Random) -> None:
-    for suffix in rng.sample(SUFFIXES, rng.choice((1, 1, 2))):
+    for suffix in dict.fromkeys(rng.sample(SUFFIXES, rng.choice((1, 1, 2)))):
         path = next(folder.glob("*.note")) if suffix == ".note" else library.with_suffix(suffix)
         if suffix == ".lock":
             path.write_bytes(b"")
@@ -155,6 +155,12 @@ def _zero(path: Path, rng: random.Random) -> None:
     _over(path, content[:start] + bytes(len(content) - start))
 
 
+def _digits(path: Path, rng: random.Random) -> None:
+    """At the end, where a hash has the size of the library: one that is longer, or another of any length."""
+    content = path.read_bytes() if rng.random() < 0.5 else path.read_bytes().rpartition(b" ")[0] + b" "
+    path.write_bytes(content + str(rng.randrange(10 ** rng.randrange(1, 20))).encode())
+
+
 def _over(path: Path, content: bytes) -> None:
     with open(path, "r+b") as file:
         file.write(content)
@@ -180,6 +186,7 @@ DAMAGES: list[Damage] = [
     _flip,
     _flip,
     _zero,
+    _digits,
     _link,
     _instead(lambda path, rng: None),
     _instead(lambda path, rng: path.touch()),

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import NoReturn
@@ -102,6 +102,7 @@ def _kept(key: str, name: str) -> Library | None:
         with cache.workspace(path.parent) as room:
             copy = room / path.name
             copy.write_bytes(content)
+            copy.chmod(0o700)  # whatever the umask says
             return _open(copy, path, name)
     except CompileError:
         return None  # compiled anew, it loads, or shows what is wrong
@@ -190,13 +191,30 @@ def _probe(room: Path) -> None:
 def _open(library: Path, home: Path, name: str) -> Library:
     """Load the file `library`, which is soon gone; `home` is where the cache has it."""
     try:
-        loaded = Library(str(library))
+        with _loadable(library) as path:
+            loaded = Library(path)
     except OSError as error:
         problem = one_line(f"the compiled program cannot be loaded: {error}")
         remedy = "if that folder does not allow libraries (noexec), set GRAPHC_CACHE_DIR to one that does"
         raise CompileError(compose(name, problem, remedy=remedy)) from None
     loaded._name = str(home)
     return loaded
+
+
+@contextlib.contextmanager
+def _loadable(library: Path) -> Iterator[str]:
+    """The file `library` under a name in which the loader of glibc has nothing to expand, as it does `$ORIGIN`.
+
+    By its names, too, it knows what is loaded already; the last part of this one has the key, and is of no other.
+    """
+    if "$" not in str(library) or not sys.platform.startswith("linux"):
+        yield str(library)
+        return
+    folder = os.open(library.parent, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{library.name}"
+    finally:
+        os.close(folder)
 
 
 def _run(command: list[str], room: Path, name: str) -> tuple[int, str]:
@@ -219,6 +237,7 @@ def _run(command: list[str], room: Path, name: str) -> tuple[int, str]:
                 env={**os.environ, "TMPDIR": str(room)},
                 text=True,
                 errors="replace",
+                umask=0o077,  # whatever ours says: it writes files, reads them again, and leaves one for us
                 process_group=0,
             )
         except BaseException as error:

@@ -68,7 +68,7 @@ _ENTRY = re.compile(r"([0-9a-f]{64})\.(?:c|so|sha256|lock)")
 _NOTE = re.compile(r"[0-9a-f]{64}\.note")
 _WORKSPACE = "compiling-"
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]?)B?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d+)?) ?([kMGT]?)B?", re.ASCII | re.IGNORECASE)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _LONGEST_TEXT = 1 << 16  # of a hash or a note
 
@@ -114,7 +114,7 @@ def limit() -> int:
     if not setting:
         return MAX_BYTES
     if (match := _SIZE.fullmatch(setting)) is None:
-        problem = f"GRAPHC_CACHE_SIZE is {setting!r}, which is no number of bytes"
+        problem = f"GRAPHC_CACHE_SIZE is {setting!a}, which is no number of bytes"
         raise CompileError(compose("compile cache", problem, remedy="set it to such as 200MB or 2GB, or unset it"))
     return int(float(match[1]) * _UNITS[match[2].upper()])
 
@@ -139,7 +139,10 @@ def _usable() -> tuple[Path | None, str]:
         _check(path)
     except OSError as error:
         return None, f"{path}: {error.strerror}"
-    return (path, "") if os.access(path, os.W_OK | os.X_OK) else (None, f"{path} cannot be written")
+    for mode, what in ((os.W_OK | os.X_OK, "written"), (os.R_OK, "listed")):  # what is not listed is never evicted
+        if not os.access(path, mode):
+            return None, f"{path} cannot be {what}"
+    return path, ""
 
 
 def _absolute(path: str) -> Path | None:
@@ -156,6 +159,13 @@ def _make(path: Path) -> None:
             with contextlib.suppress(FileExistsError):  # somebody else was faster
                 os.mkdir(each, 0o700)
                 os.chmod(each, 0o700)
+
+
+def _new_folder(prefix: str, inside: Path | None = None) -> Path:
+    """A new folder in `inside`, else where temporary ones are, for this user alone, whatever the umask says."""
+    path = Path(tempfile.mkdtemp(prefix=prefix, dir=inside))
+    path.chmod(0o700)
+    return path
 
 
 def _check(path: Path) -> None:
@@ -184,7 +194,7 @@ def _warn(reason: str) -> None:
 def _make_temporary() -> Path:
     remedy = "set GRAPHC_CACHE_DIR or TMPDIR to a folder of your own that can be written"
     try:
-        path = Path(tempfile.mkdtemp(prefix="graphc-"))
+        path = _new_folder("graphc-")
         problem = exposed_above(path)
     except OSError as error:
         problem = f"no temporary folder can be made: {error.strerror}"
@@ -252,7 +262,7 @@ def workspace(shelf: Path) -> Iterator[Path]:
     """A folder for files in the making, on the file system of `shelf`, gone afterwards."""
     with contextlib.ExitStack() as stack:
         # Not a TemporaryDirectory: when a process ends that was forked meanwhile, that would be removed, too.
-        path = Path(tempfile.mkdtemp(prefix=_WORKSPACE, dir=shelf))
+        path = _new_folder(_WORKSPACE, shelf)
         stack.callback(shutil.rmtree, path, ignore_errors=True)
         with contextlib.suppress(OSError):  # without locks, it is as old as it looks
             stack.enter_context(_flock(path, os.O_RDONLY, wait=False))
@@ -292,8 +302,15 @@ def _flock(path: Path, flags: int, *, wait: bool = True) -> Iterator[None]:
 
 
 def entries() -> list[Entry]:
-    """All that is kept, the longest unused first."""
-    return [entry for shelf in _shelves() for entry in _entries(shelf)]
+    """All that is kept, the longest unused first. Raises CompileError for a folder that cannot be listed."""
+    found = []
+    for shelf in _shelves():
+        try:
+            found += _entries(shelf)
+        except OSError as error:
+            problem, remedy = f"{shelf} cannot be listed: {error.strerror}", f"run `chmod u+rwx {shelf}`"
+            raise CompileError(compose("compile cache", one_line(problem), remedy=one_line(remedy))) from None
+    return found
 
 
 def _entries(shelf: Path) -> list[Entry]:
@@ -326,23 +343,38 @@ def evict(shelf: Path, max_entries: int = MAX_ENTRIES) -> int:
 
 
 def clear() -> int:
-    """Remove everything that the cache wrote, and say how many entries that were. Programs that run keep running."""
+    """Remove everything that the cache wrote, and say how many entries that were. Programs that run keep running.
+
+    Raises CompileError if some of it cannot be removed, when the rest is gone.
+    """
     kept = entries()
-    for entry in kept:
-        _remove(entry.files)
+    left = [error for entry in kept if (error := _remove(entry.files))]
+    count = len(kept) - len(left)
     for shelf in _shelves():
-        _remove(path for path in shelf.iterdir() if _NOTE.fullmatch(path.name))
+        if error := _remove(path for path in shelf.iterdir() if _NOTE.fullmatch(path.name)):
+            left.append(error)
         _sweep(shelf)
-    return len(kept)
+    if left:
+        problem = f"{left[0].filename} cannot be removed: {left[0].strerror}; {count} of {len(kept)} programs are gone"
+        remedy = "make the folder one that you can write, and clear it again"
+        raise CompileError(compose("compile cache", one_line(problem), remedy=remedy))
+    return count
 
 
-def _remove(files: Iterable[Path]) -> None:
+def _remove(files: Iterable[Path]) -> OSError | None:
+    """Remove what can be removed, and say why something is still there."""
+    left = None
     for file in files:
-        with contextlib.suppress(OSError):
+        try:
             if file.is_dir() and not file.is_symlink():
                 shutil.rmtree(file)
             else:
                 file.unlink()
+        except FileNotFoundError:  # somebody else was faster
+            pass
+        except OSError as error:
+            left = error
+    return left
 
 
 def _sweep(shelf: Path) -> None:

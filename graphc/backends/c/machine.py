@@ -39,7 +39,7 @@ def bandwidth(nbytes: int, vector_bytes: int) -> float:
     """Bytes in a second, read from a buffer of about `nbytes` again and again."""
     block = 8 * vector_bytes
     blocks = max(1, min(nbytes, LARGEST) // block)
-    buffer = torch.zeros((blocks + 1) * block, dtype=torch.uint8)
+    buffer = torch.zeros((blocks + 1) * block, dtype=torch.uint8, device="cpu")
     start = -(-buffer.data_ptr() // block) * block
     function = _library(vector_bytes)["read_bytes"]
     function.argtypes, function.restype = [ctypes.c_long, ctypes.c_void_p, ctypes.c_long], ctypes.c_int

@@ -31,7 +31,7 @@ from graphc.ops.leaves import TensorConstant
 from graphc.ops.randomness import RandomMask
 from graphc.ops.views import Reshape
 from graphc.schedule.kernels import Kernel, KernelSchedule, is_view
-from graphc.types import TensorType, same_shape
+from graphc.types import TensorType, check_sizes, same_shape
 
 __all__ = ["Contraction", "NativePlan", "Relayout", "Task", "plan_native"]
 
@@ -117,8 +117,8 @@ class NativePlan:
         return {b.owner: b for b in self.buffers if b.kind == "cell" and isinstance(b.owner, Cell)}
 
     def nbytes(self, sizes: Mapping[str, int]) -> int:
-        """Scratch memory of one call, in bytes."""
-        return sum(self.slot_sizes(sizes))
+        """Scratch memory of one call, in bytes. Raises InputError for sizes that are none, or missing."""
+        return sum(self.slot_sizes(check_sizes("memory.nbytes", sizes, [each for slot in self.slots for each in slot])))
 
     def given_bytes(self, sizes: Mapping[str, int]) -> int:
         """Memory of the outputs of one call, in bytes."""

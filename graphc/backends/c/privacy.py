@@ -77,7 +77,7 @@ def read_private(path: Path, most: int) -> bytes:
         ours = sys.platform == "win32" or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
         if not stat.S_ISREG(status.st_mode) or not ours or status.st_size > most:
             raise PermissionError(1, "not a file of the compile cache", str(path))
-        return file.read(most)
+        return file.read(status.st_size)  # and not `most`, for which Python would make room first
 
 
 def _open_to_others(status: os.stat_result) -> bool:

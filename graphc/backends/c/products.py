@@ -162,7 +162,7 @@ def _tiles(w: Writer, product: _Product) -> None:
             with w.braces(head):
                 if not head:
                     w.say(f"const long {j}_0 = {at};")
-                rest = lane.size % lane.count if _is_last(lane, first, width, count) else 0  # type: ignore[operator]
+                rest = lane.size % lane.count if _is_last(lane, first, width, count) else 0
                 tile = _open_tile(w, piece, width)
                 _sum(w, piece, width, int(rest), tile)
                 _close_tile(w, piece, width, int(rest), tile)
@@ -224,7 +224,7 @@ def _strips(w: Writer, product: _Product) -> None:
     before = 0
     w.strip(element, STRIP_DEPTH * 4 * lane.count)
     for first, width, count in groups:
-        rest = int(lane.size % lane.count) if _is_last(lane, first, width, count) else 0  # type: ignore[operator]
+        rest = int(lane.size % lane.count) if _is_last(lane, first, width, count) else 0
         low = f"({start} > {before} ? {start} : {before})" if start != "0" else str(before)
         high = f"({end} < {before + count} ? {end} : {before + count})" if start != "0" else str(before + count)
         with w.braces(f"for (long {j}_s = {low}; {j}_s < {high}; {j}_s++)"):

@@ -412,7 +412,10 @@ def test_no_compiler(no_compiler: None) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["my töols; rm $x", "@a 'b' \"c\"", "-rf", "100%s%{o}", "$(id)`id`", "a\nb\\c", "=a,b:c", "\udcff", "*?[a]#&|"],
+    [
+        *("my töols; rm $x", "@a 'b' \"c\"", "-rf", "100%s%{o}", "$(id)`id`", "a\nb\\c", "=a,b:c", "\udcff"),
+        *("*?[a]#&|", "$ORIGIN", "${PLATFORM}", "a$LIB"),  # loaders expand the last three
+    ],
 )
 def test_paths_may_have_any_name(name: str, real: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tools = tmp_path / name
@@ -427,6 +430,30 @@ def test_paths_may_have_any_name(name: str, real: str, tmp_path: Path, monkeypat
     assert library.answer() == 42
     assert at(library).parent == tools / f"-cache{name}"
     assert sorted(path.name for path in tools.iterdir()) == sorted([name, f"-cache{name}"])
+    other = load(OTHER, f"p {name}")
+    forget(monkeypatch)
+    assert (load(SOURCE, f"p {name}").answer(), load(OTHER, f"p {name}").answer(), other.answer()) == (42, 43, 43)
+
+
+def test_whatever_the_umask_says(real: str, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made can be read, by the compiler while it makes it, and by us."""
+    script(f'umask > "{tmp_path}/umask"; exec {real} "$@"')
+    modes, opened = [], build._open
+
+    def note(library: Path, home: Path, name: str) -> build.Library:
+        modes.append(library.stat().st_mode & 0o700)
+        return opened(library, home, name)
+
+    monkeypatch.setattr(build, "_open", note)
+    before = os.umask(0o777)
+    try:
+        load(SOURCE, "p")
+        forget(monkeypatch)
+        load(SOURCE, "p")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "umask").read_text() == "0077\n"
+    assert modes == [0o700, 0o700]
 
 
 def test_trial(real: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import time
@@ -89,6 +90,19 @@ def test_a_new_folder_is_ours_whatever_the_umask_says(folder: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("mask", [0o277, 0o777])
+def test_folders_in_the_making_are_ours_whatever_the_umask_says(mask: int, folder: Path) -> None:
+    before = os.umask(mask)
+    try:
+        with cache.workspace(cache.folder()) as room:
+            assert stat.S_IMODE(room.stat().st_mode) == 0o700
+        with pytest.warns(RuntimeWarning, match="for this process only"):
+            path = cache.temporary(f"the umask is {mask:o}")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
 
 
 def test_a_folder_that_is_a_link_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -194,6 +208,24 @@ def test_a_read_only_folder_is_read(folder: Path, monkeypatch: pytest.MonkeyPatc
         assert cache.folder() != folder
 
 
+def test_a_folder_that_cannot_be_listed_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is stored there, where nothing would ever be evicted."""
+    put(A, b"code")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.R_OK)
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert fetched(A) == b"code"
+    message = f"{folder} cannot be listed: Permission denied. Run `chmod u.rwx {folder}`"
+    for use in (cache.entries, cache.clear):
+        with pytest.raises(CompileError, match=message):
+            use()
+    with pytest.warns(RuntimeWarning, match="cannot be listed; what is compiled is kept for this process only"):
+        assert cache.folder() != folder
+
+
 def test_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(tmp_path / "file" / "cache"))
@@ -274,6 +306,14 @@ def test_a_damaged_library_is_not(content: bytes) -> None:
 @pytest.mark.parametrize("content", [b"", b" ", b"x 4", b"0 4", b"4", b"\xff 4", b"0 -4", b"0 99999999999999999999"])
 def test_a_damaged_hash_is_not_believed(content: bytes) -> None:
     put(A, b"code").with_suffix(".sha256").write_bytes(content)
+    assert cache.fetch(A) is None
+
+
+@pytest.mark.parametrize("digits", [b"0", b"0000000", b"99999999999"])
+def test_a_size_that_is_not_the_librarys_is_not_believed(digits: bytes) -> None:
+    """Nor is there memory for as much as it says."""
+    with open(put(A, b"code").with_suffix(".sha256"), "ab") as file:
+        file.write(digits)
     assert cache.fetch(A) is None
 
 
@@ -366,10 +406,11 @@ def test_the_limit_can_be_set(setting: str, size: int, monkeypatch: pytest.Monke
     assert cache.limit() == size
 
 
-@pytest.mark.parametrize("setting", ["much", "-1", "1 PB", "MB", "nan", "1e9", "0x10"])
+@pytest.mark.parametrize("setting", ["much", "-1", "1 PB", "MB", "nan", "1e9", "0x10", "9" * 400, "1\u212ab", "٣"])
 def test_a_limit_that_is_no_size(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAPHC_CACHE_SIZE", setting)
-    with pytest.raises(CompileError, match=f"GRAPHC_CACHE_SIZE is '{setting}', which is no number of bytes. Set it to"):
+    message = re.escape(f"GRAPHC_CACHE_SIZE is {setting!a}, which is no number of bytes. Set it to")
+    with pytest.raises(CompileError, match=message):
         cache.limit()
 
 
@@ -421,6 +462,29 @@ def test_clear_removes_everything(folder: Path) -> None:
     assert cache.clear() == 2
     assert list(folder.iterdir()) == []
     assert cache.recall(C) is None
+
+
+@pytest.mark.parametrize(("suffix", "gone"), [(".so", 1), (".note", 2)])
+def test_what_cannot_be_removed_is_not_counted(
+    suffix: str, gone: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(A)
+    put(B)
+    cache.note(A, "hello")
+    unlink = Path.unlink
+
+    def refuse(path: Path) -> None:
+        if path.name == f"{A}{suffix}":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    message = (
+        f"{A}{suffix} cannot be removed: Permission denied; {gone} of 2 programs are gone. Make the folder one that"
+    )
+    with pytest.raises(CompileError, match=message):
+        cache.clear()
+    assert [path.name for path in folder.iterdir()] == [f"{A}{suffix}"]
 
 
 @pytest.mark.parametrize("damage", ["a folder", "a pipe", "of everyone"])

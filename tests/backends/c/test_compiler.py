@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -149,6 +150,23 @@ def test_a_broken_cc_on_the_path_is_passed_over(tmp_path: Path, monkeypatch: pyt
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert need_compiler().version == "gcc"
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENOMEM])
+def test_a_cc_that_cannot_be_run_now_is_there(error: int, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is not wrong."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    path = script("exit 1", "cc")
+    monkeypatch.setattr(subprocess, "run", refuse)
+    with pytest.raises(CompileError, match=f"{path} cannot be run: {os.strerror(error)}. Close files, or end"):
+        need_compiler()
+    monkeypatch.delenv("CC")
+    monkeypatch.setenv("PATH", str(path.parent))
+    with pytest.raises(CompileError, match=f"{path} cannot be run: {os.strerror(error)}. Close files, or end"):
+        find_compiler()
 
 
 def test_none_gives_the_remedy(no_compiler: None) -> None:
