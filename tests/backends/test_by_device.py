@@ -85,8 +85,9 @@ def test_other_backends_need_no_compiler() -> None:
             graphc.compile([X], X * 2.0, backend=backend)
 
 
-def test_values_on_another_device() -> None:
+def test_values_on_another_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """The meta device stands for a GPU: native code refuses it, and `auto` runs torch calls there."""
+    monkeypatch.setattr("graphc.state.NO_VALUES", "none")
     p = Parameter(torch.ones(2), name="p")
     program = graphc.compile([X], X * p, {p: p + 1.0}, backend="c")
     state, far = program.new_state().to("meta"), ONES.to("meta")

@@ -19,6 +19,8 @@ PROOFS = proofs()
 PROMISES = 26
 
 
+# Python says what it drops: an interrupt that comes while a callback of the collector runs, as hypothesis has one.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("proof", [proof for proof in PROOFS.values() if proof.quick], ids=lambda proof: proof.name)
 def test_the_first_cases_of_each_proof(proof: Proof) -> None:
     for seed in range(proof.quick):
