@@ -19,6 +19,7 @@ import torch
 from graphc import dims
 from graphc.ir import Cell, Graph, Node, Op, Output, OutputRole, topological_order
 from graphc.ops.linear_units import Gelu, GeluBackward
+from graphc.ops.softmax import LogSoftmax, LogSumExp
 from graphc.passes.specialise import specialise
 from graphc.types import TensorType
 from tools.fuzzing.cases import Case
@@ -152,9 +153,8 @@ def evaluate(
         if noise is not None and noise.levels and not node.type.dtype.is_floating_point:
             operands = _levelled(operands)
         value = _judged(op, operands, noise) if judged else op.eval(*operands)
-        if noise is not None and isinstance(op, (Gelu, GeluBackward)):
-            largest = _largest_part(*operands).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-            value = value + noise.shake(largest) - largest
+        if noise is not None and (part := _largest_part(op, operands, value)) is not None:
+            value = value + noise.shake(part) - part
         values[node] = value if noise is None or is_view else noise.shake(value)
     return values
 
@@ -182,10 +182,15 @@ def _judged(op: Op, operands: Sequence[Array], noise: Noise | None) -> Array:
         return op.eval(*operands)
 
 
-def _largest_part(*operands: Array) -> Array:
-    """A bound of what `gelu` and `gelu_backward` add up: where that cancels, as left of -3, parts have the digits."""
-    *cotangent, x = operands
-    return cotangent[0] * (1 + x.abs()) ** 3 if cotangent else x
+def _largest_part(op: Op, operands: Sequence[Array], value: Array) -> Array | None:
+    """A bound of what an op adds up, where the sum may be much smaller: the parts have the digits."""
+    if isinstance(op, (LogSoftmax, LogSumExp)):  # a logarithm of what may be hardly more than 1
+        return torch.ones_like(value)
+    if isinstance(op, (Gelu, GeluBackward)):  # which cancel left of -3
+        *cotangent, x = operands
+        part = cotangent[0] * (1 + x.abs()) ** 3 if cotangent else x
+        return part.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+    return None
 
 
 def _levelled(operands: Sequence[Array]) -> Sequence[Array]:
