@@ -62,6 +62,8 @@ def sample_values(dtype: torch.dtype, shape: tuple[int, ...]) -> Array:
 
 SHAPES = ((9,), ())
 GRID = [sample_values(dtype, shape) for dtype in DTYPES for shape in SHAPES]
+ROWS = [sample_values(dtype, (3, 17)) for dtype in DTYPES if not dtype.is_floating_point]
+"""Sums that are exact in any order, and longer than what is added at a time."""
 
 
 def unary(name: str) -> Iterator[Case]:
@@ -117,8 +119,8 @@ def casts() -> Iterator[Case]:
 
 
 def reduced(name: str) -> Iterator[Case]:
-    for x in GRID:
-        yield label_of(name, x), FUNCTIONS[name], torchs(name), (x, 0)
+    for x, dim in (*((x, 0) for x in GRID), *((x, 1) for x in ROWS)):
+        yield label_of(name, x), FUNCTIONS[name], torchs(name), (x, dim)
 
 
 def joined(dtype: torch.dtype) -> Iterator[Case]:
@@ -130,6 +132,8 @@ def joined(dtype: torch.dtype) -> Iterator[Case]:
             ours = functools.partial(_of_two, FUNCTIONS[name])
             yield label_of(name, first, second), ours, functools.partial(_of_two, f), (first, second)
         yield label_of("matmul", first, second), graphc.matmul, torch.matmul, (first, second)
+    for row in (x for x in ROWS if x.dtype is dtype):
+        yield label_of("matmul", row, row.T[:, :1]), graphc.matmul, torch.matmul, (row, row.T[:, :1])
 
 
 def _of_two(f: Callable[..., Any], x: Any, y: Any) -> Any:
