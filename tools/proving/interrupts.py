@@ -155,7 +155,7 @@ def interrupted(body: Callable[[], None], delay: float, again: float | None) -> 
             time.sleep(again)
             os.kill(os.getpid(), signal.SIGINT)
         while not over.wait(0.1):
-            if lost:  # whoever waits presses again
+            if lost or not any(heard):  # or it came before the body had begun; whoever waits presses again
                 lost.clear()
                 sent[:] = [(time.monotonic(), time.process_time())]
                 os.kill(os.getpid(), signal.SIGINT)
