@@ -260,8 +260,8 @@ def asked_for(variable: str) -> bool:
     setting = os.environ.get(variable, "").strip()
     if setting not in ("", "0", "1"):
         raise CompileError(
-            f"compile: {variable} is {brief(setting)}, which is neither 1 nor 0. Set it to 1 to switch it on, or "
-            "unset it"
+            f"compile: {variable} is {one_line(setting[:40])!r}, which is neither 1 nor 0. Set it to 1 to switch it "
+            "on, or unset it"
         )
     return setting == "1"
 

@@ -295,7 +295,7 @@ class State:
         self._busy = _default_busy if values is None else set()
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("_"):
+        if name.startswith("_") or name == "cells":  # of a State that is only being made
             raise AttributeError(name)
         if name in self:
             raise missing("State", name, (), {name: f"values are read as state[{name!r}]"})

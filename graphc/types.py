@@ -152,7 +152,7 @@ def as_index(value: object) -> int | None:
         return None
     try:
         return operator.index(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         return None
 
 

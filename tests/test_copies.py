@@ -99,6 +99,30 @@ def test_an_optimizer_copied_with_its_network_trains_the_copy(kind: type[optim.S
         copy.deepcopy((net, optimizer))[0].double()
 
 
+class Halving(optim.Optimizer):
+    """An optimizer of one's own, which keeps what it has as it likes, under names that others have for other things."""
+
+    def __init__(self, params: Any) -> None:
+        super().__init__(params)
+        self.learning_rate = 0.5
+        self.numbers = {"share": self._hyper("share", 0.5)}
+        self.half = self.numbers["share"] * self.learning_rate
+
+    def update(self, grads: Any) -> dict[graphc.Variable, graphc.Tensor]:
+        return {p: p - grads[p] * self.half.to(p.dtype) for p in grads}
+
+
+def test_a_copy_of_an_optimizer_of_ones_own_reads_its_own_numbers() -> None:
+    net = nn.Linear(2, 1)
+    optimizer = Halving(net.parameters())
+    net_twin, twin = copy.deepcopy((net, optimizer))
+    loss = net_twin(graphc.placeholder("x", ("n", 2))).sum()
+    updates = twin.update(grads={p: graphc.grad(loss, p) for p in net_twin.parameters()})
+    cells = {node.op.cell for value in updates.values() for node in graphc.ir.topological_order([value.node])}
+    assert twin.numbers["share"].cell in cells
+    assert optimizer.numbers["share"].cell not in cells
+
+
 def test_a_copy_of_an_optimizer_alone_trains_no_network() -> None:
     net = nn.Linear(2, 1)
     twin = copy.deepcopy(optim.SGD(net.parameters(), lr=0.1, momentum=0.9))

@@ -32,6 +32,7 @@ _T = TypeVar("_T")
 MOST_PROBLEMS = 12
 """How many problems of a state dict are listed."""
 
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 _MADE_FIRST = ". A layer is made first and called after: {}(x)"
 
 
@@ -130,7 +131,7 @@ class Module:
             value._relabel(f"{place.prefix}{key}.")
 
     def _check_replacement(self, key: str, value: object) -> None:
-        """What is registered gives way to its like or to None: anything else would be in no state dict, untrained."""
+        """A Parameter gives way to its like or to None: anything else would be in no state dict, untrained."""
         if value is None or isinstance(value, (Module, Parameter)):
             return
         present, is_symbol = vars(self).get(key), isinstance(value, Tensor)
@@ -328,15 +329,16 @@ def _walk(root: Module, prefix: str = "", remove_duplicate: bool = True) -> Iter
 
 def _contained(value: object) -> Iterator[Module | Parameter]:
     """Modules and Parameters in a list or its like, or in such within it."""
-    waiting = [value]
+    waiting: list[Any] = [value] if isinstance(value, _CONTAINERS) else []
     seen = set()  # a list may contain itself
     while waiting:
         each = waiting.pop()
-        if isinstance(each, (dict, list, tuple, set, frozenset)) and id(each) not in seen:
-            seen.add(id(each))
-            waiting.extend(each.values() if isinstance(each, dict) else each)
-        elif isinstance(each, (Module, Parameter)) and each is not value:
+        if isinstance(each, (Module, Parameter)):
             yield each
+        elif id(each) not in seen:
+            seen.add(id(each))
+            entries = each.values() if isinstance(each, dict) else each
+            waiting.extend([entry for entry in entries if isinstance(entry, (*_CONTAINERS, Module, Parameter))])
 
 
 def _check_containers(modules: Sequence[Module]) -> None:
@@ -346,8 +348,19 @@ def _check_containers(modules: Sequence[Module]) -> None:
     for module in modules:
         for key, value in vars(module).items():
             for entry in _contained(value):
-                if (entry.cell not in cells) if isinstance(entry, Parameter) else (id(entry) not in known):
+                if isinstance(entry, Parameter):
+                    is_lost = entry.cell not in cells
+                else:
+                    is_lost = id(entry) not in known and _is_nowhere(entry, module)
+                if is_lost:
                     raise module._not_found(key, value, entry)
+
+
+def _is_nowhere(entry: Module, holder: Module) -> bool:
+    """Whether a module in a list of `holder` has parameters and is registered nowhere, nor is it above `holder`."""
+    below = [module for _, module in _walk(entry)]
+    has_parameters = any(registered(module, Parameter) for module in below)
+    return has_parameters and not entry._place.name and not any(module is holder for module in below)
 
 
 def _join(path: str, key: str) -> str:

@@ -110,7 +110,7 @@ class ClampBetween(Pointwise):
         if not x.dtype is low.dtype is high.dtype:
             raise DTypeError(f"dtypes differ, {', '.join(dtype_name(each.dtype) for each in (x, low, high))}")
         if x.dtype is torch.bool:
-            raise DTypeError("is not defined for bool")
+            raise DTypeError("clamp is not defined for bool")
         return x
 
     def eval(self, x: Array, low: Array, high: Array) -> Array:
@@ -195,8 +195,8 @@ def clamp(x: TensorLike, min: TensorLike | None = None, max: TensorLike | None =
         return apply(ClampBetween(), *operands("clamp", base, min, max))
     base, limit = operands("clamp", base, *limits)
     beyond, within = (base < limit, base >= limit) if max is None else (base > limit, base <= limit)
-    if base.dtype.is_floating_point:  # which may be neither, and then passes no gradient
-        base = where(within, base, math.nan)
+    if base.dtype.is_floating_point:  # one of the two may be NaN, and then neither has a gradient
+        base = where(where(beyond, True, within), base, math.nan)
     return where(beyond, limit, base)
 
 

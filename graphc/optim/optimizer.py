@@ -81,14 +81,12 @@ class Optimizer:
         memo[id(self)] = twin
         vars(twin).update({name: copy.deepcopy(value, memo) for name, value in vars(self).items()})
         twin._fix_dtypes()
-        pairs = [
-            *zip(self.params, twin.params, strict=True),
-            *((vars(self)[name], vars(twin)[name]) for name in vars(self)),
-        ]
-        twins = {old.cell: new.node for old, new in pairs if isinstance(old, Variable)}
+        # What was copied is kept in the memo, under the memo's own number.
+        copied: Iterable[object] = memo.get(id(memo), ())  # type: ignore[assignment]
+        twins = {old.cell: memo[id(old)].node for old in copied if isinstance(old, Variable)}  # type: ignore[attr-defined]
         for name, value in vars(self).items():
             if isinstance(value, Tensor) and not isinstance(value, Variable):  # such as a rate that counts steps
-                setattr(twin, name, _read_from(twins, value))
+                vars(twin)[name] = _read_from(twins, value)
         return twin
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -106,8 +104,9 @@ class Optimizer:
         if name in _OPTIONS and name in vars(self) and value is not None and not isinstance(value, Variable):
             problem = f"{type(self).__name__}: {name!r} was 0 when the optimizer was made, and is in no program"
             raise AttributeError(f"{problem}. Make the optimizer with {name}={brief(value)}")
-        if name in _UNDER_OTHER_NAMES:
-            ways = " and ".join(f"optimizer.{each}.value" for each in _UNDER_OTHER_NAMES[name])
+        names = _UNDER_OTHER_NAMES.get(name, ("",))
+        if type(self).__module__.startswith("graphc.") and all(isinstance(vars(self).get(n), Variable) for n in names):
+            ways = " and ".join(f"optimizer.{each}.value" for each in names)
             raise AttributeError(f"graphc.optim.{type(self).__name__} has no {name!r}: set {ways}")
         super().__setattr__(name, value)
 
@@ -217,12 +216,18 @@ class Optimizer:
 def _of_gradients(rule: Callable[..., dict[Variable, Tensor]]) -> Callable[..., dict[Variable, Tensor]]:
     """An update rule that is given gradients only: others would be broadcast, and train something else in silence."""
 
-    @wraps(rule)
-    def update(self: Optimizer, gradients: object, *more: object, **options: object) -> dict[Variable, Tensor]:
-        self._check(gradients)
-        return rule(self, gradients, *more, **options)
+    signature, explain = inspect.signature(rule), explained(rule)
 
-    return explained(update)
+    @wraps(rule)
+    def update(*arguments: Any, **options: Any) -> dict[Variable, Tensor]:
+        try:
+            self, gradients, *_ = signature.bind(*arguments, **options).arguments.values()
+        except TypeError:
+            return explain(*arguments, **options)
+        self._check(gradients)
+        return rule(*arguments, **options)
+
+    return update
 
 
 def _read_from(twins: Mapping[Cell, Node], tensor: Tensor) -> Tensor:

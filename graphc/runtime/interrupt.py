@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # has no stub; what `signal` wraps at 3 µs a call, for enums
+import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType, TracebackType
+from typing import TypeVar
 
 __all__ = ["Cancelled", "DeferredInterrupt", "cancel_on", "is_cancelled"]
 
 _SIGINT = int(signal.SIGINT)
+_T = TypeVar("_T")
 
 
 class Cancelled(BaseException):
@@ -58,16 +60,20 @@ class DeferredInterrupt:
             return self._outer.requested
         return self._noted or (self._event is not None and self._event.is_set())
 
-    @contextmanager
-    def delivered(self) -> Iterator[None]:
-        """SIGINT goes where it went before, for as long as this takes."""
+    def let_through(self, work: Callable[[_T], object], argument: _T) -> None:
+        """`work(argument)`, during which SIGINT goes where it went before. A handler that it installs stays.
+
+        This is no context manager made of a generator: one that is interrupted on the way in is closed at any time,
+        and would install the handler of here after everything is over.
+        """
         if self._before is None:
-            yield
+            work(argument)
             return
         _signal.signal(_SIGINT, self._before)
         try:
-            yield
+            work(argument)
         finally:
+            self._before = _signal.getsignal(_SIGINT)
             _signal.signal(_SIGINT, self._note)
 
     def __enter__(self) -> DeferredInterrupt:
@@ -95,3 +101,14 @@ class DeferredInterrupt:
                 signal.raise_signal(signal.SIGINT)
         elif self._event is not None and kind is None and self._event.is_set():
             raise Cancelled
+
+
+def _deliver_again() -> None:
+    """In a forked process, which may have another main thread, nobody leaves what was entered here."""
+    owner = getattr(_signal.getsignal(_SIGINT), "__self__", None)
+    if isinstance(owner, DeferredInterrupt):
+        _signal.signal(_SIGINT, owner._before)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_deliver_again)

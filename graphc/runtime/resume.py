@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from sys import float_info
 from typing import Any, TypeVar
 
@@ -121,7 +122,7 @@ def saver_for(
         raise InputError(f"fit: checkpoint is a path, not {brief(path)}")
     if every is None:
         every = EVERY
-    if isinstance(every, bool) or not isinstance(every, (int, float)) or not every >= 0:
+    if isinstance(every, bool) or not isinstance(every, Real) or not every >= 0:
         raise InputError(f"fit: checkpoint_every is a number of seconds, 0 or more, not {brief(every)}")
     if not isinstance(resume, bool):
         raise InputError(f"fit: resume is True or False, not {brief(resume)}")
@@ -136,7 +137,7 @@ def saver_for(
         "data": _digest(data),
         "validation": "none" if held_out is None else _digest(held_out),
     }
-    saver = Saver(name, min(float_info.max, every), whole, declared.cells, state)
+    saver = Saver(name, float(min(float_info.max, every)), whole, declared.cells, state)
     if not os.path.exists(name):
         return saver  # the first start of a run that will be resumed is like any other
     if not resume:

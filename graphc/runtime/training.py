@@ -168,8 +168,7 @@ def fit(
             report(number, metrics)
             if on_epoch is not None:
                 epoch = Epoch(number, _Means(metrics), state)
-                with interrupt.delivered():
-                    on_epoch(epoch)
+                interrupt.let_through(on_epoch, epoch)
                 if epoch.stopped:
                     if saver is not None:
                         saver.stopped = True
@@ -288,7 +287,7 @@ def _check_names(names: Sequence[str]) -> None:
         other = "the time of each epoch"
         if name != "seconds":
             other = f"the mean of {brief(name.removeprefix('validation_'))} on validation data"
-        problem = f"the output {brief(name)} is called as {other} is in the history"
+        problem = f"the output {brief(name)} has the name under which the history keeps {other}"
         raise InputError(f"fit: {problem}. Give the output another name")
 
 

@@ -183,6 +183,7 @@ PASSING: Mapping[str, Callable[[Tensor], Tensor]] = {
     "a limit": lambda x: x.clamp(max=INF) * 2.0,
     "the least of none": lambda x: graphc.minimum(x, INF),
     "NaN that nobody takes": lambda x: graphc.where(x > -9.0, x, float("nan")),
+    "a limit that is a tensor": lambda x: x.clamp(min=graphc.constant(torch.zeros(2))).clamp(max=x * 0.5),
 }
 
 

@@ -300,6 +300,20 @@ def test_containers_of_what_is_registered_too() -> None:
     assert len(list(Late(fill).parameters())) == 4
 
 
+def test_containers_of_what_is_not_lost() -> None:
+    """What another module of the network has, what is above, and what has no parameters; looked at from below."""
+
+    def fill(net: Any) -> None:
+        net.second = nn.Linear(2, 2)
+        net.first.found = []
+        net.first.found.extend([net, net.second])
+        net.found.append(nn.Tanh())
+
+    net = Late(fill)
+    assert len(list(net.first.parameters())) == 2
+    assert len(list(net.parameters())) == 4
+
+
 @pytest.mark.parametrize("value", [[[nn.Linear(2, 2)]], {nn.Linear(2, 2)}, {"a": (nn.Linear(2, 2),)}])
 def test_containers_in_containers_are_refused(value: object) -> None:
     net = Block(2)

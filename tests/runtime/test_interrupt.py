@@ -304,6 +304,43 @@ def test_an_interrupt_in_a_callback_ends_the_run(handler: object) -> None:
     program(X)
 
 
+def test_a_handler_that_a_callback_installs_stays(handler: object) -> None:
+    program = counting("torch")
+    seen: list[object] = []
+
+    def mine(number: int, frame: object) -> None:
+        """Nothing."""
+
+    def on_epoch(epoch: graphc.runtime.Epoch) -> None:
+        seen.append(signal.getsignal(signal.SIGINT))
+        signal.signal(signal.SIGINT, mine)
+
+    program.fit(torch.ones(4, 2), batch_size=2, epochs=3, on_epoch=on_epoch)
+    assert signal.signal(signal.SIGINT, signal.default_int_handler) is mine
+    assert seen == [handler, mine, mine]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_process_that_another_thread_forks_hears_interrupts(handler: object) -> None:
+    """While the main thread is in a run, whose handler the child would keep for ever."""
+    program, children = counting("torch"), []
+
+    def fork() -> None:
+        child = os.fork()
+        if not child:
+            os._exit(0 if signal.getsignal(signal.SIGINT) is handler else 1)
+        children.append(child)
+
+    with DeferredInterrupt():
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+    assert [os.waitpid(child, 0)[1] for child in children] == [0]
+    assert signal.getsignal(signal.SIGINT) is handler
+    program(X)
+
+
 def test_a_handler_that_returns_ends_the_run_all_the_same() -> None:
     """After the last whole epoch: none is cut short and counted as whole."""
     program = counting("torch")

@@ -307,6 +307,8 @@ def entries() -> list[Entry]:
     for shelf in _shelves():
         try:
             found += _entries(shelf)
+        except FileNotFoundError:  # since it was listed
+            continue
         except OSError as error:
             problem, remedy = f"{shelf} cannot be listed: {error.strerror}", f"run `chmod u+rwx {shelf}`"
             raise CompileError(compose("compile cache", one_line(problem), remedy=one_line(remedy))) from None
