@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 
@@ -61,5 +62,16 @@ def _be_alone() -> None:
     torch.set_num_threads(1)
 
 
+def _free_buffers() -> None:
+    """Before a fork: MKL, if torch has it, gives its buffers back.
+
+    It keeps them by thread, and mixes up threads of a child with those of the parent that have ended: products of
+    matrices in such a thread hang, also where torch alone is used. What is not kept is not mixed up.
+    """
+    free = getattr(ctypes.CDLL(torch._C.__file__), "mkl_serv_free_buffers", None)
+    if free is not None:
+        free()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_be_alone)
+    os.register_at_fork(before=_free_buffers, after_in_child=_be_alone)

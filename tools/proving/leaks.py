@@ -35,7 +35,7 @@ WARMING_UP = 60
 """Cases after which nothing grows any more: what is made once is made."""
 EVERY = 20
 """Cases from one look to the next; each takes a garbage collection."""
-GROWTH = 6 << 20
+GROWTH = 8 << 20
 """Bytes of memory by which a process may differ from before: free memory of allocators comes and goes by so much."""
 
 
