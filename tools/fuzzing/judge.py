@@ -42,6 +42,12 @@ UNITS = 4.0
 ROOM = 16.0
 """Allowed difference, in multiples of what the noise changed: four draws find the size of an effect, not its bound."""
 
+NEAR = 2.0**-13
+"""By how much of themselves numbers may differ that count as nearly equal: sums that cancel lose some digits."""
+
+HUGE = 1e30
+"""Where torch's gelu is what it is, or infinite, or NaN, by the strides of its operand: some are oneDNN's."""
+
 FLOOR = 2.0**-23
 """A difference of its square is never wrong. Functions that saturate, such as erf, are right to so much of 1, and what
 is left of 1 next to them is a rest of rounding: one side may have 0 there, and the other a product of two such rests.
@@ -153,8 +159,8 @@ def evaluate(
         if noise is not None and noise.levels and not node.type.dtype.is_floating_point:
             operands = _levelled(operands)
         value = _judged(op, operands, noise) if judged else op.eval(*operands)
-        if noise is not None and (part := _largest_part(op, operands, value)) is not None:
-            value = value + noise.shake(part) - part
+        if noise is not None:
+            value = _disturbed(op, operands, value, noise)
         values[node] = value if noise is None or is_view else noise.shake(value)
     return values
 
@@ -182,15 +188,18 @@ def _judged(op: Op, operands: Sequence[Array], noise: Noise | None) -> Array:
         return op.eval(*operands)
 
 
-def _largest_part(op: Op, operands: Sequence[Array], value: Array) -> Array | None:
-    """A bound of what an op adds up, where the sum may be much smaller: the parts have the digits."""
+def _disturbed(op: Op, operands: Sequence[Array], value: Array, noise: Noise) -> Array:
+    """What rounding may make of a value beyond its last place: what is added up may be larger, and has the digits."""
     if isinstance(op, (LogSoftmax, LogSumExp)):  # a logarithm of what may be hardly more than 1
-        return torch.ones_like(value)
-    if isinstance(op, (Gelu, GeluBackward)):  # which cancel left of -3
+        part = torch.ones_like(value)
+    elif isinstance(op, (Gelu, GeluBackward)):  # which cancel left of -3
         *cotangent, x = operands
         part = cotangent[0] * (1 + x.abs()) ** 3 if cotangent else x
-        return part.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
-    return None
+        part = part.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)
+        value = value.where(x.abs() < HUGE, 0.0)
+    else:
+        return value
+    return value + noise.shake(part) - part
 
 
 def _levelled(operands: Sequence[Array]) -> Sequence[Array]:
@@ -198,7 +207,7 @@ def _levelled(operands: Sequence[Array]) -> Sequence[Array]:
     if len(operands) != 2 or not all(x.dtype.is_floating_point for x in operands):
         return operands
     x, y = operands
-    is_near = (y - x).abs() <= 8 * UNITS * torch.finfo(x.dtype).eps * x.abs()
+    is_near = (y - x).abs() <= max(NEAR, 8 * UNITS * torch.finfo(x.dtype).eps) * x.abs()
     return x, torch.where(is_near, x, y)
 
 

@@ -229,8 +229,10 @@ class Trial:
         named = dict(zip(self.case.outputs, expected))
         for name, derivative in zip(names, expect_derivatives(derivatives, inputs, before, sizes, self.case.seed)):
             derivative.slack.add_(named[name].slack)
-            if self.case.is_wild:  # torch sends zeros along paths that graphc knows to be constant, and 0 · ∞ is NaN
-                derivative.slack[derivative.value.isnan()] = torch.inf
+            if self.case.is_wild:
+                # torch sends zeros along paths that graphc knows to be constant, and 0 · ∞ is NaN. What its elu gives
+                # for NaN depends on the place: 1 in what is left over from vectors, else NaN.
+                derivative.slack[derivative.value.isnan() | named[name].value.isnan()] = torch.inf
             derivative.compare(named[name].value, name)
 
     def _assign(self, choose: random.Random, state: State) -> Collection[Cell]:
