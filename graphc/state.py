@@ -112,7 +112,10 @@ class Variable(Tensor):
 
     @property
     def value(self) -> Array:
-        """The live value in the default State. Read it when needed: a program's first call may move it."""
+        """The live value in the default State, to be read, written into and set; its `.data` is its own.
+
+        Read it when needed: a program's first call may move it.
+        """
         return self.cell.value.detach()  # see State.__getitem__
 
     @value.setter

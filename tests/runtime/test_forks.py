@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,3 +130,19 @@ def test_a_child_that_hangs_or_fails_is_noticed(monkeypatch: pytest.MonkeyPatch)
 
 def _fail(text: str) -> None:
     raise ValueError(text)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_new_threads_of_a_child_multiply_matrices() -> None:
+    """Where a thread of the parent that has ended did: MKL took one for the other, and a third of such forks hung."""
+    program = forks.trained("torch", 2)
+    state = program.new_state(seed=0)
+
+    def in_a_thread() -> float:
+        return float(forks.in_a_thread(program, state.copy())[0].sum())
+
+    expected = in_a_thread()
+    for _ in range(8):
+        in_a_thread()
+        time.sleep(0.02)  # until the thread has ended, not only for Python
+        assert in_child(in_a_thread) == pytest.approx(expected, rel=1e-4)
