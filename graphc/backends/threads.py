@@ -63,10 +63,10 @@ def _be_alone() -> None:
 
 
 def _free_buffers() -> None:
-    """Before a fork: MKL, if torch has it, gives its buffers back.
+    """Before a fork: MKL, if torch has it, gives its buffers back, and waits for threads that are about to.
 
-    It keeps them by thread, and mixes up threads of a child with those of the parent that have ended: products of
-    matrices in such a thread hang, also where torch alone is used. What is not kept is not mixed up.
+    A thread that has ended for Python may be at it still. A child that is forked meanwhile waits for MKL's lock for
+    ever, in the first product of matrices of a new thread, also where torch alone is used.
     """
     free = getattr(ctypes.CDLL(torch._C.__file__), "mkl_serv_free_buffers", None)
     if free is not None:
