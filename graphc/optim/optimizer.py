@@ -104,8 +104,9 @@ class Optimizer:
         if name in _OPTIONS and name in vars(self) and value is not None and not isinstance(value, Variable):
             problem = f"{type(self).__name__}: {name!r} was 0 when the optimizer was made, and is in no program"
             raise AttributeError(f"{problem}. Make the optimizer with {name}={brief(value)}")
-        names = _UNDER_OTHER_NAMES.get(name, ("",))
-        if type(self).__module__.startswith("graphc.") and all(isinstance(vars(self).get(n), Variable) for n in names):
+        is_own = type(self).__module__.startswith("graphc.")  # users name the settings of theirs as they like
+        names = _UNDER_OTHER_NAMES.get(name, ()) if is_own else ()
+        if names and all(isinstance(vars(self).get(each), Variable) for each in names):
             ways = " and ".join(f"optimizer.{each}.value" for each in names)
             raise AttributeError(f"graphc.optim.{type(self).__name__} has no {name!r}: set {ways}")
         super().__setattr__(name, value)
